@@ -173,9 +173,15 @@ def _space(top: _Table) -> dict[str, tuple[Any, ...]]:
     for key, values in section.items():
         described = _options().get(key.replace("-", "_"))
         if described is None or "_" in key:
-            raise top.error(f"tune.{key}", "is no option of a run")
-        if not isinstance(values, list) or not values:
-            raise top.error(f"tune.{key}", f"{values!r} is not a list of values")
+            meant = meant_flag(key.replace("_", "-"), [each.flag for each in options_of(VERB)])
+            hint = f"did you mean {meant}?" if meant else _PAGE
+            raise top.error(f"tune.{key}", "is no option of a run", hint)
+        if not isinstance(values, list):
+            is_plain = isinstance(values, (str, int, float))
+            hint = f"write {recipe_phrase(key, [values])}" if is_plain else _PAGE
+            raise top.error(f"tune.{key}", f"{values!r} is not a list of values", hint)
+        if not values:
+            raise top.error(f"tune.{key}", "the list of values is empty")
         for value in values:
             _Table(top.file, {}, "tune.")._require(key, described.name, value)
         space[described.name] = tuple(values)

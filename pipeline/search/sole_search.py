@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...core.diagnostics import option
 from ...core.errors import OutputError
+from ...core.files import require_writable
 
 
 @contextmanager
@@ -18,6 +19,7 @@ def sole_search(trials: Path) -> Iterator[None]:
 
     Raises OutputError where another search holds it, or where it cannot be written.
     """
+    require_writable(trials.parent)
     try:
         trials.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(trials, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

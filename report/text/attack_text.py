@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.diagnostics import option, render
 from ...core.percents import percent_range, percent_text
 from ...core.results.sample_rows import AttackRow
 
@@ -75,13 +74,13 @@ def door_text(row: AttackRow) -> str:
         f"of {of} that both have right the result alone loses {row.opened}, the original alone "
         f"{row.closed} (p = {row.p_value:.2g})"
     )
+    if row.opened + row.closed < _FEWEST:
+        more = "samples" if row.queries is None else "samples or queries"
+        return f"too few doors to tell, more {more} may: {counts}"
     return f"{_verdict(row.opened, row.closed, row.p_value)}: {counts}"
 
 
 def _verdict(opened: int, closed: int, p_value: float) -> str:
-    if opened + closed < _FEWEST:
-        more = f"{option('attack-count')} or {option('attack-queries')}"
-        return render(f"too few doors to tell, more {more} may")
     if p_value > _LEVEL:
         return "no more than chance would do"
     if opened > closed:

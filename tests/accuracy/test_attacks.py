@@ -350,9 +350,7 @@ def test_attacks_in_every_form_of_the_report(flat_images: Path, tmp_path: Path) 
     (head,) = [line for line in lines if line.startswith("attacked: ")]
     assert "6 samples, each pixel within 20 of 255" in head
     (each,) = [line for line in lines if line.startswith("Square Attack on each (60 queries): ")]
-    assert (
-        "too few doors to tell, more --attack-count or --attack-queries may: of 6 samples" in each
-    )
+    assert "too few doors to tell, more samples or queries may: of 6 samples" in each
     assert "(p = 1); left 0.0% and 0.0%, no retention" in each
     page = to_html(report)
     assert "Under attack" in page and page.count("too few doors to tell") == len(rows) - 1

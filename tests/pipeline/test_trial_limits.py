@@ -159,7 +159,8 @@ def test_a_folder_is_for_one_search_at_a_time(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     trials = tmp_path / "file" / "trials.jsonl"
-    with pytest.raises(OutputError, match="cannot be written"), sole_search(trials):
+    match = f"cannot make the folder {trials.parent}: {trials.parent} is a file"
+    with pytest.raises(OutputError, match=match), sole_search(trials):
         raise AssertionError
 
 

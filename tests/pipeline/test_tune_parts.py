@@ -188,6 +188,22 @@ class TestSection:
         assert job.recipe == Recipe(tmp_path / "m.onnx")
 
     @pytest.mark.parametrize(
+        ("section", "text", "hint"),
+        [
+            ('prunee = ["off"]', "tune.prunee: is no option of a run", "did you mean prune?"),
+            ('prune = "off"', "'off' is not a list of values", 'write prune = ["off"]'),
+            ("size = {a = 1}", "{'a': 1} is not a list of values", "docs/recipe.md"),
+            ("prune = []", "tune.prune: the list of values is empty", "docs/recipe.md"),
+        ],
+    )
+    def test_a_slip_is_told_with_what_was_meant(
+        self, tmp_path: Path, section: str, text: str, hint: str
+    ) -> None:
+        with pytest.raises(OptionError) as caught:
+            read_jobs(self.write(tmp_path, section))
+        assert str(caught.value).endswith(text) and caught.value.hint.startswith(hint)
+
+    @pytest.mark.parametrize(
         "section",
         ['prun = ["off"]', 'scheme = "w8a8"', "scheme = []", 'scheme = ["w9a9"]', "rounds = [0]"],
     )
