@@ -39,6 +39,11 @@ def read_pick(text: str | None, goal: str, min_retention: float | None) -> Pick:
             f"{option('pick', text)} limits the {name}, and the search is for {goal}",
             f"search with {option('for', name)}, or give a limit of the {goal}",
         )
+    if value <= 0:
+        raise OptionError(
+            f"{option('pick', text)}: no model has a {name} of 0",
+            "give latency=5ms or size=4MB, or a retention: retention=0.99",
+        )
     return Pick(cost=value * 1e6 if name == "size" else value)
 
 

@@ -288,6 +288,14 @@ class TestPick:
         with pytest.raises(OptionError):
             read_pick(text, "latency", None)
 
+    @pytest.mark.parametrize(
+        ("text", "goal"),
+        [("latency=0ms", "latency"), ("latency=0.0", "latency"), ("size=0MB", "size")],
+    )
+    def test_a_limit_that_no_model_is_within_is_refused(self, text: str, goal: str) -> None:
+        with pytest.raises(OptionError, match=f"no model has a {goal} of 0"):
+            read_pick(text, goal, None)
+
     def test_a_share_is_between_0_and_1(self) -> None:
         with pytest.raises(OptionError, match="is not between 0 and 1"):
             read_pick("retention=2", "latency", None)
