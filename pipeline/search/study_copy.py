@@ -98,8 +98,8 @@ def open_study(url: str, name: str, space: Space, warn: Callable[[Diagnostic], N
     except _Unavailable as error:
         raise OutputError(
             f"{option('optuna-storage', _shown(url))} cannot be opened: {error}",
-            "give a URL of SQLAlchemy whose folder or server is there and whose driver is installed; "
-            "sqlite:///study.db needs none",
+            "give a URL of SQLAlchemy whose folder or server is there and its driver installed, "
+            "such as sqlite:///study.db",
         ) from error
     return StudyCopy(study, space, url, warn, copied)
 
