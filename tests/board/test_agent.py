@@ -253,8 +253,9 @@ def test_the_end_of_the_runtime_is_told_with_its_last_words(
 
 def test_a_runtime_that_hangs_is_not_waited_for(board: StandInBoard, model: Path) -> None:
     with LocalLink() as link:
-        session = BoardSession(link, timeout=2)
+        session = BoardSession(link, timeout=20)  # to start takes long on a machine that is busy
         session.load(model)
+        session._channel._timeout = 2
         board.set(hang="rknn_run")
         with pytest.raises(BoardError) as caught:
             session.infer([PIXELS])
