@@ -37,7 +37,7 @@ from .search.front import Pick, pareto_front, picked
 from .search.journal import Journal
 from .search.paced import Paced
 from .search.pick_rule import pick_text, read_pick
-from .search.points import Outcome, Point, Trial
+from .search.points import CUT_SHORT, Outcome, Point, Trial
 from .search.predicted_cost import PredictedCost
 from .search.recipe_evaluator import ALL, RecipeEvaluator, few_pay
 from .search.sampler import OptunaSampler
@@ -125,7 +125,8 @@ def _searched(tuning: Tuning, inputs: RunInputs, space: Space, progress: Progres
         front = _front(trials)
         bring_back_files(front, evaluator)
         unseen = on_unseen(front, evaluator, journal, recipe, progress)
-        report = tuning.report(trials, unseen, ended_by=search.ended_by)
+        ended_by: End = "space" if all_tried(space, trials) else search.ended_by
+        report = tuning.report(trials, unseen, ended_by=ended_by)
         # an interrupt from here on takes nothing of what was searched for
         tuning.write(report, picked(front, tuning.pick))
         references = TuneReferences(recipe, tuning.target, tuning.goal, evaluator, journal)
@@ -167,6 +168,12 @@ def workers_of(options: TuneOptions, cores: int, free_bytes: float) -> int:
 def _note_end(progress: Progress, at_work: int) -> None:
     points = "1 point" if at_work == 1 else f"{at_work} points"
     progress.note(f"the time is over: {points} at work will be brought to the end")
+
+
+def all_tried(space: Space, trials: Sequence[Trial]) -> bool:
+    """Return whether a search has nothing more to try, were it given more points or time."""
+    ended = {trial.point for trial in trials if trial.set_aside != CUT_SHORT}
+    return space.is_covered_by(ended)
 
 
 def _front(trials: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 
 from ...core.results.tune_report import Setting
 from .points import Point
@@ -52,7 +51,25 @@ class Space:
 
         return self.point(choose)
 
-    @property
-    def at_most(self) -> int:
-        """Return a number that there are no more points than."""
-        return prod(len(knob.values) for knob in self.knobs)
+    def is_covered_by(self, points: Collection[Point]) -> bool:
+        """Return whether ``points`` are all that there are; looks at one more than these at most.
+
+        >>> small = Space((Knob("scheme", ("w8a8", "float16")),))
+        >>> small.is_covered_by([Point.of({"scheme": "w8a8"})])
+        False
+        """
+        return all(Point.of(settings) in points for settings in self._choices(self.knobs, {}))
+
+    def _choices(
+        self, knobs: Sequence[Knob], before: Mapping[str, Setting]
+    ) -> Iterator[Mapping[str, Setting]]:
+        """Yield each choice of the values of some knobs, after that of those before them."""
+        if not knobs:
+            yield before
+            return
+        knob, *others = knobs
+        if not knob.counts(before):
+            yield from self._choices(others, before)
+            return
+        for value in knob.values:
+            yield from self._choices(others, {**before, knob.name: value})

@@ -111,7 +111,11 @@ def test_a_search_that_goes_on_measures_nothing_twice(tmp_path: Path) -> None:
 def test_a_search_ends_when_every_point_was_tried(tmp_path: Path) -> None:
     trials = searched(tmp_path, Toy(), trials=None)
     valid = {SPACE.point(lambda knob: random.choice(knob.values)) for _ in range(5000)}
-    assert {trial.point for trial in trials} == valid
+    points = {trial.point for trial in trials}
+    assert points == valid
+    assert SPACE.is_covered_by(points)
+    for point in points:  # a knob that does not count makes no point of its own
+        assert not SPACE.is_covered_by(points - {point})
 
 
 def test_a_point_that_is_surely_beaten_goes_no_further(tmp_path: Path) -> None:

@@ -22,14 +22,15 @@ from rockpress.pipeline.recipes.recipe_file import read_jobs
 from rockpress.pipeline.search.default_space import search_space
 from rockpress.pipeline.search.front import Pick
 from rockpress.pipeline.search.pick_rule import read_pick
-from rockpress.pipeline.search.points import Failure, Measure, Outcome, Point, Trial
+from rockpress.pipeline.search.points import CUT_SHORT, Failure, Measure, Outcome, Point, Trial
 from rockpress.pipeline.search.predicted_cost import PredictedCost
 from rockpress.pipeline.search.recipe_evaluator import ALL, FEW, RecipeEvaluator, few_pay
+from rockpress.pipeline.search.space import Knob, Space
 from rockpress.pipeline.search.trial_process import TrialJob, outcome_of
 from rockpress.pipeline.search.trial_recipe import trial_recipe
 from rockpress.pipeline.searchable import idle_limits, require_searchable
 from rockpress.pipeline.tasks.idle_options import idle_options
-from rockpress.pipeline.tune import Tuning, limits_of, workers_of
+from rockpress.pipeline.tune import Tuning, all_tried, limits_of, workers_of
 from rockpress.pipeline.tune_point import tune_point
 from sample_reports import GOOD, report
 
@@ -320,6 +321,19 @@ class TestLimits:
     def test_a_time_that_is_none_is_refused(self, time: str) -> None:
         with pytest.raises(OptionError):
             make_recipe("m.onnx", time=time)
+
+
+@pytest.mark.parametrize(
+    ("count", "set_aside", "is_over"),
+    [(2, "", True), (1, "", False), (2, "it is surely beaten", True), (2, CUT_SHORT, False)],
+)
+def test_a_search_has_nothing_left_where_each_point_of_the_space_was_tried(
+    count: int, set_aside: str, *, is_over: bool
+) -> None:
+    space = Space((Knob("scheme", ("w8a8", "float16")),))
+    points = [Point.of({"scheme": scheme}) for scheme in ("w8a8", "float16")][:count]
+    trials = [Trial(number, point, (), set_aside) for number, point in enumerate(points)]
+    assert all_tried(space, trials) is is_over
 
 
 class NotedTrials:
