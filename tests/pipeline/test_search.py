@@ -76,12 +76,14 @@ def searched(
     trials: int | None = 24,
     seed: int = 3,
     min_retention: float | None = None,
+    batch: int = 4,
 ) -> tuple[Trial, ...]:
     pytest.importorskip("optuna")
     space = Space(SPACE.knobs, FIRST)
     journal = Journal(folder / "trials.jsonl", "toy")
     sampler = OptunaSampler(space, seed)
-    return Search(sampler, toy, journal, SearchLimits(trials, min_retention=min_retention)).run()
+    limits = SearchLimits(trials, batch=batch, min_retention=min_retention)
+    return Search(sampler, toy, journal, limits).run()
 
 
 def test_the_known_good_points_come_first(tmp_path: Path) -> None:
@@ -105,6 +107,15 @@ def test_a_search_that_goes_on_measures_nothing_twice(tmp_path: Path) -> None:
     toy = Toy()
     searched(tmp_path / "cut", toy, trials=9)
     assert searched(tmp_path / "cut", toy) == whole
+    assert set(toy.asked.values()) == {1}
+
+
+def test_another_batch_in_a_folder_gives_its_own_points_and_measures_none_twice(
+    tmp_path: Path,
+) -> None:
+    fresh, toy = searched(tmp_path / "fresh", Toy(), batch=3), Toy()
+    before = searched(tmp_path / "same", toy)
+    assert searched(tmp_path / "same", toy, batch=3) == fresh != before
     assert set(toy.asked.values()) == {1}
 
 
