@@ -14,6 +14,7 @@ from ..core.diagnostics import option
 from ..core.errors import OptionError
 from ..core.graphs.model import require_model_file
 from ..core.results.model_figures import LatencyScale
+from ..quantize.schemes import find_scheme
 from .recipes.recipe import Recipe, only_target, targets_of
 from .tasks.hybrid_mixing import without_hybrid_mixing
 from .tasks.pruning_options import (
@@ -76,12 +77,12 @@ def pruning_target(recipe: Recipe) -> Target:
     """Return the target of prune. Raises OptionError or PackageError when that cannot be done."""
     require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
-    _require_torch(recipe)
+    _require_recovering(recipe)
     require_sparsity(recipe.prune, recipe.quantize.scheme, target)
     return target
 
 
-def _require_torch(recipe: Recipe) -> None:
+def _require_recovering(recipe: Recipe) -> None:
     if recipe.prune.recover == "distill":
         from ..prune.distillation.distil import (
             require_recovering,  # for others there is no need of it
@@ -90,8 +91,21 @@ def _require_torch(recipe: Recipe) -> None:
         require_recovering()
 
 
-def require_possible(recipe: Recipe) -> list[Target]:
-    """Return the targets. Raises OptionError when one cannot have what the recipe asks for."""
+def require_packages(recipe: Recipe) -> None:
+    """Raise PackageError where a run of a recipe takes a package that is not installed."""
+    if budget_of(recipe.prune) is not None:
+        _require_recovering(recipe)
+    if recipe.quantize.train == "distill":
+        from .tasks.quantization_training import require_training
+
+        require_training(recipe.quantize)
+
+
+def require_possible(recipe: Recipe, *, runs_here: bool = True) -> list[Target]:
+    """Return the targets. Raises OptionError when one cannot have what the recipe asks for.
+
+    And PackageError where a package is not installed, if it ``runs_here``.
+    """
     require_model_file(recipe.model)
     targets, scheme = targets_of(recipe), recipe.quantize.scheme
     find_metric(recipe.metric.metric, recipe.metric.metric_option)
@@ -100,11 +114,10 @@ def require_possible(recipe: Recipe) -> list[Target]:
         require_pruning(recipe.prune)
         for target in targets:
             require_cost(budget, target)
-        _require_torch(recipe)
-    if recipe.quantize.train == "distill":
-        from .tasks.quantization_training import require_training
-
-        require_training(recipe.quantize)
+    if recipe.quantize.train == "distill" and find_scheme(scheme).quantizes:
+        find_scheme(scheme).require_extra("train")
+    if runs_here:
+        require_packages(recipe)
     require_measurable(recipe)
     require_one_board(recipe, targets)
     require_free_settings(recipe.toolkit.toolkit_config)

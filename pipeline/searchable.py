@@ -1,4 +1,4 @@
-"""Which options a search may choose from, and what of a recipe has no say in one."""
+"""Which options and values a search may choose from, and what of a recipe has no say in one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import OptionError, RockpressError
+from ..core.errors import OptionError, PackageError, RockpressError
 from ..quantize.mixing.mixed_budget import parse_mixed
+from .inputs import open_inputs
 from .options.option_table import homes_of
 from .recipes.recipe import Recipe
-from .requirements import require_possible
+from .requirements import require_packages, require_possible
+from .search.space import Knob, Space
+from .search.trial_recipe import with_settings
 
 # they say on what chip, of which samples and by what limits the points are judged
 _SAME_FOR_ALL = ("run", "gates", "latency", "check", "predict", "board", "bench", "tune", "explain")
@@ -20,14 +23,17 @@ _TRAINED_BY = {
     **{"recover_steps": "recover", "recover_time": "recover"},
 }
 _MIXES_BY_ITSELF = ("auto", "off", None)
+# what decides whether the model and the samples of a point can be opened, by group and by option
+_OPENED = ("shape", "preprocessing", "samples")
+_NAMING_LAYERS = ("keep", "only")
 
 
 def require_searchable(recipe: Recipe, values: Mapping[str, Sequence[Any]]) -> None:
-    """Raise OptionError for an option that cannot be searched, or a value that no point can have.
+    """Raise OptionError for an option that cannot be searched.
 
     ``values`` are those to choose from, by the names of the options.
     """
-    for name, listed in values.items():
+    for name in values:
         flag = name.replace("_", "-")
         groups = {group for group, _ in homes_of(name)}
         if name in _JUDGING or groups & {*_SAME_FOR_ALL}:
@@ -39,20 +45,51 @@ def require_searchable(recipe: Recipe, values: Mapping[str, Sequence[Any]]) -> N
             raise OptionError(
                 f"[tune] {flag}: it is set outside [tune] too", "leave out one of the two"
             )
-        for value in listed:
-            _require_possible(recipe, name, value)
 
 
-def _require_possible(recipe: Recipe, name: str, value: Any) -> None:
-    try:
-        if name == "mixed" and value not in _MIXES_BY_ITSELF:
-            parse_mixed(value)
-        if name == "scheme" or (name == "prune" and value != "off"):
-            require_possible(recipe.with_options(**{name: value}))
-    except RockpressError as error:
-        raise OptionError(
-            f"[tune] {name.replace('_', '-')}: {error.message}", error.hint
-        ) from error
+def require_points(recipe: Recipe, space: Space, values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise OptionError for a value of ``values`` that no point of a space can have.
+
+    And PackageError where a point takes a package that is not installed: unless the workers of a
+    cluster measure the points, which may have what is not here. Each value is held against what a
+    run of such a point raises before its first stage.
+    """
+    runs_here = recipe.tune.scheduler is None
+    for knob in space.knobs:
+        for value in knob.values:
+            recipes = [
+                with_settings(recipe, settings) for settings in space.settings_with(knob, value)
+            ]
+            if knob.name in values:
+                _require_possible(knob, recipes, runs_here=runs_here)
+            elif runs_here:
+                for each in recipes:
+                    require_packages(each)
+
+
+def _require_possible(knob: Knob, recipes: Sequence[Recipe], *, runs_here: bool) -> None:
+    """Raise why none of the recipes that have a value of a knob can be run, if that is so."""
+    faults: list[RockpressError] = []
+    for recipe in recipes:
+        try:
+            _require_run(knob.name, recipe, runs_here=runs_here)
+        except PackageError:
+            raise
+        except RockpressError as error:
+            faults.append(error)
+        else:
+            return
+    for fault in faults:
+        flag = knob.name.replace("_", "-")
+        raise OptionError(f"[tune] {flag}: {fault.message}", fault.hint) from fault
+
+
+def _require_run(name: str, recipe: Recipe, *, runs_here: bool) -> None:
+    if name == "mixed" and recipe.quantize.mixed not in _MIXES_BY_ITSELF:
+        parse_mixed(recipe.quantize.mixed)
+    require_possible(recipe, runs_here=runs_here)
+    if name in _NAMING_LAYERS or {group for group, _ in homes_of(name)} & {*_OPENED}:
+        open_inputs(recipe)
 
 
 def idle_limits(recipe: Recipe, values: Mapping[str, Sequence[Any]]) -> Iterator[Diagnostic]:

@@ -47,7 +47,7 @@ from .search.space import Space
 from .search.study_copy import copier
 from .search.trial_recipe import trial_recipe
 from .search_parts import search_parts, whole_digest
-from .searchable import idle_limits, require_searchable
+from .searchable import idle_limits, require_points, require_searchable
 from .tasks.installed_toolkit import require_toolkit
 from .tune_point import tune_point
 from .tune_references import TuneReferences
@@ -85,13 +85,14 @@ def tune(
     target = only_target(recipe, "tune", _ONE_CHIP)
     _require_cost(target, goal)
     pick = read_pick(recipe.tune.pick, goal, recipe.gates.min_retention)
-    require_possible(recipe)
+    require_possible(recipe, runs_here=recipe.tune.scheduler is None)
     require_searchable(recipe, values)
     for warning in idle_limits(recipe, values):
         progress.warn(warning)
     version = require_toolkit(recipe.toolkit.toolkit_python)
     sizes = size_values(recipe) if is_size_open else ()
     space = search_space(recipe, target, goal, values, sizes)
+    require_points(_as_searched(recipe), space, values)
     inputs = open_inputs(_as_searched(recipe))
     tuning = Tuning(recipe, target, goal, pick, output, version, began)
     with sole_search(output / TRIALS_FILE):

@@ -30,6 +30,7 @@ _COUNTS: Mapping[str, tuple[str, Callable[[Setting], bool]]] = {
     "only": ("prune", lambda prune: prune is not None),
     "method": ("scheme", lambda scheme: scheme != "float16"),
     "mixed": ("scheme", lambda scheme: scheme == "w8a8"),
+    "train": ("scheme", lambda scheme: scheme != "float16"),
 }
 
 
@@ -113,7 +114,7 @@ def _knob(
     other, counts = _COUNTS[name]
     if other not in searched:
         return Knob(name, values) if counts(fixed[other]) else None
-    return Knob(name, values, lambda before: other in before and counts(before[other]))
+    return Knob(name, values, lambda before: other in before and counts(before[other]), other)
 
 
 def _first(space: Space) -> list[Point]:

@@ -14,12 +14,14 @@ class Knob:
     """An option with the values to choose from, in their order.
 
     ``counts`` says for the values of the knobs before it whether it changes anything; where it does
-    not, it is no part of the point, so that no two points are the same work.
+    not, it is no part of the point, so that no two points are the same work. It may go by the value
+    of one that it ``needs``.
     """
 
     name: str
     values: tuple[Setting, ...]
     counts: Callable[[Mapping[str, Setting]], bool] = field(default=lambda before: True)
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,20 @@ class Space:
             return value
 
         return self.point(choose)
+
+    def settings_with(self, knob: Knob, value: Setting) -> Iterator[Mapping[str, Setting]]:
+        """Yield a value of a knob, where it needs another with each of those it has an effect with.
+
+        >>> prune = Knob("prune", (None, "macs=-9%"))
+        >>> keep = Knob("keep", ("[]",), lambda before: before["prune"] is not None, "prune")
+        >>> list(Space((prune, keep)).settings_with(keep, "[]"))
+        [{'prune': 'macs=-9%', 'keep': '[]'}]
+        """
+        if not knob.needs:
+            yield {knob.name: value}
+        for other in (each for each in self.knobs if each.name == knob.needs):
+            settings = ({other.name: each} for each in other.values)
+            yield from ({**each, knob.name: value} for each in settings if knob.counts(each))
 
     def is_covered_by(self, points: Collection[Point]) -> bool:
         """Return whether ``points`` are all that there are; looks at one more than these at most.

@@ -38,7 +38,7 @@ def trial_recipe(recipe: Recipe, point: Point, samples: Mapping[str, Any]) -> st
     weight; no gates, and nothing of the first two that has no effect beside the third.
     """
     settings = {name: value_of(setting) for name, setting in point.settings}
-    recipe = recipe.with_options(**settings, **_NO_GATES)
+    recipe = with_settings(recipe, dict(point.settings))
     idle = idle_names(recipe)
     options = _counted(recipe) | {
         described.name: plain(
@@ -58,6 +58,12 @@ def trial_recipe(recipe: Recipe, point: Point, samples: Mapping[str, Any]) -> st
         else:
             lines += _line(described[name], value)
     return "\n".join([*lines, *tables, ""])
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Setting]) -> Recipe:
+    """Return a recipe with values of a point, and without gates. Raises OptionError."""
+    values = {name: value_of(setting) for name, setting in settings.items()}
+    return recipe.with_options(**values, **_NO_GATES)
 
 
 def _counted(recipe: Recipe) -> dict[str, Any]:
