@@ -5,7 +5,10 @@ their layers run with what ``audit`` foretells from convert/chips/operators.py. 
 each difference; none means that the table is right. An operator that takes any number of axes is
 measured on a plane of an image, on tokens and on a vector.
 
-    python benchmarks/operators.py [TARGET ...]      (rk3588 if none is named)
+    python benchmarks/operators.py [--roundings] [TARGET ...]      (rk3588 if none is named)
+
+With --roundings it prints instead what the toolkit does not round between a layer and its
+activation, see operator_roundings.py.
 
 Branches are built with all the toolkit's rules or not at all: where a rule fails on one operator
 and is switched off, others fare worse than they would in a model of their own.
@@ -28,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
 from benchmarks.operator_cases import OPSET, SHAPE, operator_models  # noqa: E402
+from benchmarks.operator_roundings import print_roundings  # noqa: E402
 from rockpress.convert.audit.model_audit import audit  # noqa: E402
 from rockpress.convert.chips.compiler_log import Layer  # noqa: E402
 from rockpress.convert.chips.targets import Target, find_target  # noqa: E402
@@ -42,7 +46,11 @@ COMPANIONS = {"Reshape", "Transpose"}
 
 
 def main(names: list[str]) -> None:
-    """Compare for each target and number format."""
+    """Compare for each target and number format, or print what is not rounded."""
+    if "--roundings" in names:
+        for name in [name for name in names if name != "--roundings"] or ["rk3588"]:
+            print_roundings(find_target(name).name)
+        return
     models = operator_models()
     for target in map(find_target, names):
         for quantization in ("float16", "normal"):

@@ -16,14 +16,12 @@ from onnx import NodeProto, TensorProto
 from ...core.graphs.graph import Graph, attributes
 from ...core.graphs.joins import MOVING
 from .attention import WEIGHTED, floating_tensors
+from .joined_functions import joined_functions
 
 # the NPU applies these to a convolution's result before it is stored
 FUSED = ("Relu", "Clip", "LeakyRelu", "PRelu")
 # of these the compiler needs no scale in between where there is no float16
 _FUSED_IN_INT8 = ("Relu", "Clip")
-_HARD_SWISH = ("Add", "Clip", "Mul", "Div")
-_HARD_SWISH_BY_FACTOR = ("Add", "Clip", "Mul", "Mul")
-_GATES = ("Sigmoid", "HardSigmoid")
 _COMPUTING = (
     "Add Sub Mul Div Concat AveragePool GlobalAveragePool Resize Upsample Pad Relu Clip LeakyRelu "
     "PRelu Sigmoid HardSigmoid HardSwish Tanh Elu Max Min ReduceMean"
@@ -96,7 +94,8 @@ def float_nodes(graph: Graph, placement: QdqPlacement) -> list[NodeProto]:
     def is_int8(node: NodeProto) -> bool:
         if node.op_type in WEIGHTED:
             return node.output[0] in layers
-        if node.op_type not in (*MOVING, *_COMPUTING, "BatchNormalization"):
+        is_known = node.op_type in (*MOVING, *_COMPUTING, "BatchNormalization")
+        if not is_known and node.output[0] not in hidden:
             return False
         names = [*filter(None, node.output), *real.intersection(node.input)]
         return all(_is_stored(graph, name, quantized, hidden) for name in names)
@@ -157,44 +156,8 @@ def is_inside(graph: Graph, name: str, functions: Collection[str] = FUSED) -> bo
 
 
 def hidden_tensors(graph: Graph) -> set[str]:
-    """Return the inner tensors of x * clip(x + 3, 0, 6) / 6 and of x * sigmoid(x).
-
-    Left without scales of their own, the compiler joins such operators into one HardSwish or SiLU
-    in int8. It does not round the gate then: bit for bit what the model says without that scale.
-    """
-    inner: set[str] = set()
-    for node in graph.nodes:
-        inner.update(_gate(graph, node) or inside_hard_swish(graph, node))
-    return inner
-
-
-def _gate(graph: Graph, node: NodeProto) -> set[str]:
-    """Return what a sigmoid makes for the product with what it reads, both for that alone.
-
-    With another reader of the value, the compiler (2.5.0) crashes where the gate has no scale.
-    """
-    readers = graph.consumers.get(node.output[0], []) if node.op_type in _GATES else []
-    is_shown = node.output[0] in graph.output_names
-    if is_shown or len(readers) != 1 or readers[0].op_type != "Mul":
-        return set()
-    is_gate = set(readers[0].input) == {node.input[0], node.output[0]}
-    is_joined = is_gate and len(graph.consumers[node.input[0]]) == 2
-    return {node.output[0]} if is_joined else set()
-
-
-def inside_hard_swish(graph: Graph, node: NodeProto) -> set[str]:
-    """Return the inner tensors of a HardSwish in single operators that begins with this one."""
-    chain = [node]
-    while len(chain) < len(_HARD_SWISH) and chain[-1].output[0] not in graph.output_names:
-        readers = graph.consumers.get(chain[-1].output[0], [])
-        if len(readers) != 1:
-            break
-        chain.append(readers[0])
-    if tuple(member.op_type for member in chain) not in (_HARD_SWISH, _HARD_SWISH_BY_FACTOR):
-        return set()
-    value = next((name for name in node.input if name not in graph.weights), "")
-    is_product = bool(value) and value in chain[2].input
-    return {member.output[0] for member in chain[:-1]} if is_product else set()
+    """Return what is inside of a SiLU, HardSwish, GELU or Mish, which the compiler joins then."""
+    return {name for function in joined_functions(graph) for name in function.inner}
 
 
 def _shared(graph: Graph, tensors: set[str]) -> dict[str, str]:

@@ -17,18 +17,23 @@ from rockpress.pipeline.recipes.recipe import make_recipe
 
 _HEAD = "(float[1,4,9,9] x) => (float[1,4,9,9] y)"
 _FIRST = "c = Conv <pads=[1,1,1,1]> (x, w, b)"
-_WEIGHTS: Weights = {
+_NUMBERS = {
+    **{"zero": 0, "half": 0.5, "one": 1, "two": 2, "three": 3, "six": 6},
+    **{"root": 2**0.5, "inverse": 0.5**0.5},
+}
+WEIGHTS: Weights = {
     **{"w": (8, 4, 3, 3), "b": (8,), "v": (4, 8, 1, 1), "u": (4, 8, 1, 1)},
-    **{"three": np.float32(3), "zero": np.float32(0), "six": np.float32(6)},
+    **{name: np.float32(value) for name, value in _NUMBERS.items()},
 }
 
 
 def gated_net(nodes: str, *, prepared: bool = True) -> ModelProto:
     """Return the model x 1x4x9x9 -> y that has these ``nodes`` after a convolution x -> c.
 
-    They may read the weights v and u of two more, 8 -> 4 channels, and three, zero and six.
+    They may read the weights v and u of two more, 8 -> 4 channels, and numbers by their names,
+    root being that of two and inverse one over it.
     """
-    return model_of(f"{_HEAD} {{ {_FIRST} {nodes} }}", _WEIGHTS, prepared=prepared)
+    return model_of(f"{_HEAD} {{ {_FIRST} {nodes} }}", WEIGHTS, prepared=prepared)
 
 
 def converted(nodes: str, level: int, folder: Path) -> tuple[Conversion, Path, Float32]:
