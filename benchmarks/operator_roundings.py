@@ -102,7 +102,7 @@ def _model(layer: str) -> ModelProto:
     """Return a branch for each activation behind layers with weights of their own."""
     nodes, shape = _LAYERS[layer]
     random, branches = np.random.default_rng(0), list[str]()
-    weights: dict[str, Array] = {name: np.float32(value) for name, value in _NUMBERS.items()}
+    weights: dict[str, Array] = {name: np.asarray(value) for name, value in _NUMBERS.items()}
     for index, activation in enumerate(_ACTIVATIONS.values()):
         branch = f"{nodes} {activation} y = Conv (p, v)"
         branch = re.sub(r"\b(?!x\b)([a-z])\b", rf"\g<1>{index}", branch)

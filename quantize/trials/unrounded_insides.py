@@ -4,9 +4,10 @@ The compiler (2.5.0, level 3) makes one operator of a layer and its activation, 
 and the addition behind it, and does not round what is between; the file has a scale there. It was
 measured on small graphs for rk3588, rk3566, rk3576 and rv1106 (benchmarks/operators.py): bit for
 bit, but for additions (54 to 63 dB; 29 to 36 with the rounding) and Sigmoid (45 to 57; 37 to 44).
-It rounds behind depthwise and grouped convolutions and ConvTranspose, before a HardSigmoid, and
-before a HardSwish behind a matrix product. In ONNX Runtime that rounding is three tenths of the
-noise of PP-OCRv4's detector and half of its recogniser's, by which candidates are not to be chosen.
+It rounds behind grouped convolutions and ConvTranspose, and depthwise ones but for Elu and PRelu,
+before a HardSigmoid, and before a HardSwish behind a matrix product. In ONNX Runtime that rounding
+is three tenths of the noise of PP-OCRv4's detector and half of its recogniser's, by which
+candidates are not to be chosen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..graph_parts.placement import FUSED
 
 # LeakyRelu and PRelu have a scale before them only where the chip has no float16
 _JOINED = ("Sigmoid", "Tanh", "Elu", "LeakyRelu", "PRelu")
+_JOINED_TO_DEPTHWISE = ("Elu", "PRelu")
 
 
 def with_unrounded_insides(model: ModelProto) -> ModelProto:
@@ -46,14 +48,16 @@ def _unrounded(graph: Graph) -> dict[str, str]:
     for node in graph.nodes:
         name = node.output[0]
         readers = graph.consumers.get(name, [])
-        if name in kinds or (len(readers) == 1 and readers[0].op_type in _JOINED):
-            pairs.update(_behind_layer(graph, name, is_hard_swish=kinds.get(name) == HARD_SWISH))
+        if len(readers) == 1 and readers[0].op_type in _JOINED:
+            pairs.update(_behind_layer(graph, name, readers[0].op_type))
+        elif name in kinds:
+            pairs.update(_behind_layer(graph, name, kinds[name]))
         elif node.op_type == "Add" and _is_stored(graph, name):
             pairs.update(_first_added(graph, node))
     return pairs
 
 
-def _behind_layer(graph: Graph, name: str, *, is_hard_swish: bool) -> dict[str, str]:
+def _behind_layer(graph: Graph, name: str, kind: str) -> dict[str, str]:
     """Return the pairs from what an activation reads back to its layer; {} where it is rounded.
 
     The toolkit may reshape the result of a matrix product in between.
@@ -66,9 +70,12 @@ def _behind_layer(graph: Graph, name: str, *, is_hard_swish: bool) -> dict[str, 
         if layer is None or layer.op_type not in ("Gemm", "MatMul"):
             return {}
         pairs[moved] = source
-    if layer is None or not _is_joining(layer) or (is_hard_swish and layer.op_type != "Conv"):
+    if layer is None or (kind == HARD_SWISH and layer.op_type != "Conv"):
         return {}
-    return pairs
+    channels = graph.shapes.get(source, (0, 0))[1] if layer.op_type == "Conv" else 0
+    is_depthwise = channels > 0 and attributes(layer).get("group") == channels
+    is_joined = _is_joining(layer) or (is_depthwise and kind in _JOINED_TO_DEPTHWISE)
+    return pairs if is_joined else {}
 
 
 def _first_added(graph: Graph, node: NodeProto) -> dict[str, str]:

@@ -57,13 +57,14 @@ DEPTHWISE = f"{BEFORE} c = Conv <pads=[1,1,1,1], group=8> (r, deep)"
 SUM = "p = Add (c, r)"
 SUM_OF_TWO = f"{BEFORE} c = Conv (r, e) d = Conv <pads=[1,1,1,1]> (x, w) p = Add (d, c) {LAST}"
 # nodes -> what is not rounded
-SUMS = {
+SINGLE = {
     f"{BEFORE} c = Conv (r, e) {SUM} {LAST}": {"c"},
     f"{BEFORE} c = Conv (r, e) a = Add (c, r) p = Relu (a) {LAST}": {"c"},
     SUM_OF_TWO: {"c"},
     f"{BEFORE} d = Conv <pads=[1,1,1,1]> (x, w) c = Conv (r, e) p = Add (c, d) {LAST}": {"d"},
     f"{BEFORE} c = Conv (r, e) m = GlobalAveragePool (r) p = Add (c, m) {LAST}": set(),
     f"{DEPTHWISE} {SUM} {LAST}": set(),
+    f"{DEPTHWISE} {ACTIVATIONS['Elu']} {LAST}": {"c"},
     f"{CONV} {ACTIVATIONS['SiLU']} d = Conv (p, v) f = Conv (c, u) y = Add (d, f)": {"d"},
     f"{CONV} {ACTIVATIONS['Tanh']} d = Conv (p, e) f = Mul (d, c) y = Conv (f, u)": set(),
 }
@@ -113,10 +114,8 @@ def test_an_activation_reads_what_the_layer_computes(nodes: str, tmp_path: Path)
     assert expected > sqnr_db([_outputs(model, samples)], [_outputs(quantized, samples)])
 
 
-@pytest.mark.parametrize(("nodes", "names"), SUMS.items())
-def test_the_first_convolution_of_a_sum_is_not_rounded(
-    nodes: str, names: set[str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("nodes", "names"), SINGLE.items())
+def test_a_single_result_is_not_rounded(nodes: str, names: set[str], tmp_path: Path) -> None:
     assert _unrounded(f"{HEAD} {{ {nodes} }}", tmp_path) == names
 
 
@@ -141,6 +140,7 @@ def test_the_toolkit_computes_that(tmp_path: Path) -> None:
     kinds = ("HardSwish spelt out", "SiLU", "GELU", "Mish", "Sigmoid", "Elu")
     branches = [f"{CONV} {ACTIVATIONS[kind]} {LAST}" for kind in kinds]
     branches += [SUM_OF_TWO, ROUNDED["depthwise, HardSwish spelt out"]]
+    branches += [f"{DEPTHWISE} {ACTIVATIONS['Elu']} {LAST}"]
     model = _model_of_branches(branches)
     samples = random_feeds(model, 12, 1)
     quantized = _quantized(model, samples, tmp_path)
