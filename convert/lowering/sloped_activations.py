@@ -5,15 +5,19 @@ activation alone. With a Relu or a Clip the toolkit (2.3.2, 2.5.0) computes that
 LeakyRelu or a PRelu it computes the layer in float16 between two conversions, for twice the time,
 and behind an Add it crashes (SIGABRT). With the same scale before the activation as well, level 3
 joins both in int8 and does not round in between: single layers are bit for bit what was meant.
+But behind a depthwise convolution it does round before a LeakyRelu, and cuts off what is below the
+scale behind it: such a layer had 20 dB, and 34 as a PRelu, which it is there for the compiler.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnx import ModelProto, NodeProto, helper
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from ...core.graphs.graph import Graph, attributes, free_name, replace_nodes
+from ...core.types import Shape
 
 _SLOPED = ("LeakyRelu", "PRelu")
 # What is not joined is cut off at the lower end of the scale in between: a ConvTranspose had
@@ -46,7 +50,21 @@ def _nodes(graph: Graph, node: NodeProto) -> Iterator[NodeProto]:
         yield helper.make_node("QuantizeLinear", [source, *scale], [steps], steps)
         yield helper.make_node("DequantizeLinear", [steps, *scale], [again], again)
         node.input[0] = again
+        layer, shape = graph.producers[source], graph.shapes.get(source, ())
+        if node.op_type == "LeakyRelu" and shape and _is_depthwise(graph, layer):
+            slopes = _slopes(graph, node, shape)
+            yield slopes
+            node = helper.make_node("PRelu", [again, *slopes.output], node.output, node.name)
     yield node
+
+
+def _slopes(graph: Graph, node: NodeProto, shape: Shape) -> NodeProto:
+    """Return the slope of a LeakyRelu as a constant of one value a channel."""
+    slope = float(attributes(node).get("alpha", 0.01))
+    values = np.full((shape[1], *[1] * len(shape[2:])), slope, np.float32)
+    name = free_name(f"{node.output[0]}/slopes", graph.names)
+    tensor = numpy_helper.from_array(values)
+    return helper.make_node("Constant", [], [name], name, value=tensor)
 
 
 def _stored_by(graph: Graph, node: NodeProto) -> NodeProto | None:
@@ -73,8 +91,13 @@ def _is_joined(graph: Graph, name: str) -> bool:
         return False
     if node.op_type == "Add":
         return any(_is_joined(graph, _before_storing(graph, source)) for source in computed)
-    channels = graph.shapes.get(node.input[0], (1, 1))[1]
-    return node.op_type in _JOINED and attributes(node).get("group", 1) in (1, channels)
+    is_one_group = attributes(node).get("group", 1) == 1
+    return node.op_type in _JOINED and (is_one_group or _is_depthwise(graph, node))
+
+
+def _is_depthwise(graph: Graph, node: NodeProto) -> bool:
+    groups = int(attributes(node).get("group", 1))
+    return groups > 1 and groups == graph.shapes.get(node.input[0], (1, 1))[1]
 
 
 def _is_dequantized(graph: Graph, name: str) -> bool:

@@ -27,6 +27,9 @@ SHAPES: Weights = {
     "u": (32, 32, 1, 1),
     "g": (32, 16, 1, 1),
     "t": (16, 32, 1, 1),
+    "deep": (32, 1, 3, 3),
+    "twice": (64, 1, 3, 3),
+    "n": (16, 64, 1, 1),
     "s": np.linspace(-0.2, 0.6, 32).reshape(1, 32, 1, 1),
     "k": (16, 24),
     "bias": (24,),
@@ -65,6 +68,9 @@ JOINED = {
     "output": f"{FIRST} p = Relu (c) d = Conv (p, v) y = LeakyRelu <alpha=0.1> (d)",
     "sum": f"{FIRST} e = Relu (c) d = Conv (e, u) a = Add (d, e) p = PRelu (a, s) y = Conv (p, v)",
 }
+DEPTHWISE = f"""{FIRST} e = Relu (c) d = Conv <group=32, pads=[1,1,1,1]> (e, deep)
+    p = LeakyRelu <alpha=0.1> (d) y = Conv (p, v)"""
+TWICE = DEPTHWISE.replace("deep", "twice").replace("(p, v)", "(p, n)")
 FLAT = "d = MatMul (x, k) c = Add (d, bias) p = PRelu (c, slopes) y = MatMul (p, l)"
 LEFT = {
     "grouped": f"{FIRST} d = Conv <group=2> (c, g) p = LeakyRelu (d) y = Conv (p, v)",
@@ -92,6 +98,19 @@ def test_the_scale_is_put_before_what_joins_a_product(tmp_path: Path) -> None:
     assert pairs_before_slopes(with_scaled_slopes(model)) == [True]
 
 
+@pytest.mark.parametrize(("nodes", "channels"), [(DEPTHWISE, 32), (TWICE, 64)])
+def test_behind_a_depthwise_layer_it_is_a_prelu(nodes: str, channels: int, tmp_path: Path) -> None:
+    model = load_model(quantized(nodes, tmp_path))
+    changed = with_scaled_slopes(model)
+    onnx.checker.check_model(changed, full_check=True)
+    assert pairs_before_slopes(changed) == [True]
+    kinds = {node.op_type: node for node in changed.graph.node}
+    assert "PRelu" in kinds and "LeakyRelu" not in kinds
+    slopes = onnx.numpy_helper.to_array(kinds["Constant"].attribute[0].t)
+    assert slopes.shape == (channels, 1, 1)
+    assert np.allclose(slopes, 0.1)
+
+
 @pytest.mark.parametrize("nodes", LEFT.values(), ids=LEFT)
 def test_what_is_not_joined_is_left_alone(nodes: str, tmp_path: Path) -> None:
     model = load_model(quantized(nodes, tmp_path))
@@ -100,9 +119,10 @@ def test_what_is_not_joined_is_left_alone(nodes: str, tmp_path: Path) -> None:
 
 @pytest.mark.toolkit
 @needs_toolkit
-@pytest.mark.parametrize("name", ["prelu", "leaky", "sum"])
+@pytest.mark.parametrize("name", ["prelu", "leaky", "depthwise", "sum"])
 def test_the_toolkit_computes_them_in_int8(name: str, tmp_path: Path) -> None:
-    made = converted(quantized(JOINED[name], tmp_path), level=3)
+    nodes = {**JOINED, "depthwise": DEPTHWISE}[name]
+    made = converted(quantized(nodes, tmp_path), level=3)
     assert {layer.dtype for layer in made.layers} == {"INT8"}
     assert any(layer.op in ("ConvPRelu", "ConvLeakyRelu") for layer in made.layers)
     to_intended, to_float = made.closeness.intended_db, made.closeness.float_db
