@@ -10,6 +10,8 @@ from .diagnostics import Diagnostic
 
 # what the error of a command says that somebody else, or the system, has killed
 FROM_OUTSIDE = "was ended from outside (SIGKILL)"
+# what every error says that a package more on this machine would mend
+NOT_INSTALLED = "is not installed"
 
 
 class Interrupted(SystemExit):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import PackageError
+from ..errors import NOT_INSTALLED, PackageError
 
 _COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -20,7 +20,7 @@ def require_torch(asked: str, instead: str) -> None:
     """
     if find_spec("torch") is None:
         raise PackageError(
-            f"{asked} needs PyTorch, which is not installed here",
+            f"{asked} needs PyTorch, which {NOT_INSTALLED} here",
             "pip install 'torch<=2.4.0', as rknn-toolkit2 asks for (a build for the CPU is enough; "
             f"docs/quantization.md), or {instead}",
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.diagnostics import option
-from ...core.errors import ClusterError, PackageError
+from ...core.errors import NOT_INSTALLED, ClusterError, PackageError
 from ...core.validation import Malformed
 from .replies import Versions, WorkerEnvironment, read_environment
 from .trial_worker import environment
@@ -62,7 +62,7 @@ def _distributed() -> Any:
             import distributed
     except ImportError as error:
         raise PackageError(
-            f"a search on a cluster needs dask.distributed, which is not installed ({error})",
+            f"a search on a cluster needs dask.distributed, which {NOT_INSTALLED} ({error})",
             "install rockpress with its extras: pip install 'rockpress[tune,cluster]'",
         ) from error
     for name in _LOGGERS:  # what matters of it is said by an error of ours

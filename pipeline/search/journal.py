@@ -76,11 +76,15 @@ class Journal:
         return self._outcomes.get((point.digest, rung))
 
     def add(self, point: Point, rung: int, outcome: Outcome) -> None:
-        """Write what a rung of a point gave; it is on the disk when this returns."""
+        """Write what a rung of a point gave; it is on the disk when this returns.
+
+        A failure for want of a package is kept for this search alone: the next may have it.
+        """
         measure = outcome if isinstance(outcome, Measure) else None
         failure = outcome.reason if isinstance(outcome, Failure) else ""
         entry = _Entry(point.digest, rung, measure, failure)
-        self._write(_line(asdict(entry)))
+        if not isinstance(outcome, Failure) or outcome.is_final:
+            self._write(_line(asdict(entry)))
         self._keep(entry)
 
     def _keep(self, entry: _Entry) -> None:

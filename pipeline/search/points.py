@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...core.errors import NOT_INSTALLED
 from ...core.results.tune_report import Setting
 
 CUT_SHORT = "the time was over"  # of a trial that may still go on
@@ -55,6 +56,11 @@ class Failure:
     """Why a point has no measure, in one line."""
 
     reason: str
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether it says something of the point, and not of a package that is missing."""
+        return NOT_INSTALLED not in self.reason
 
 
 Outcome = Measure | Failure

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ...core.errors import PackageError
+from ...core.errors import NOT_INSTALLED, PackageError
 from ...core.results.tune_report import Setting
 from .points import Measure, Point
 from .space import Knob, Space
@@ -124,7 +124,7 @@ def optuna_package() -> Any:
             import optuna
     except ImportError as error:
         raise PackageError(
-            f"a search needs Optuna, which is not installed ({error})",
+            f"a search needs Optuna, which {NOT_INSTALLED} ({error})",
             "install rockpress with its extra: pip install 'rockpress[tune]'",
         ) from error
     optuna.logging.set_verbosity(logging.ERROR)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...convert.toolkit.environment import runs, toolkit_version
 from ...core.diagnostics import option
-from ...core.errors import ToolkitError
+from ...core.errors import NOT_INSTALLED, ToolkitError
 
 
 def require_python(python: Path | None) -> None:
@@ -24,12 +24,12 @@ def require_toolkit(python: Path | None) -> str:
     version = toolkit_version(python)
     if version is None and python is not None:
         raise ToolkitError(
-            f"rknn-toolkit2 is not installed for {option('toolkit-python', str(python))}",
+            f"rknn-toolkit2 {NOT_INSTALLED} for {option('toolkit-python', str(python))}",
             f"rockpress doctor with {option('toolkit-python', str(python))} says what is missing",
         )
     if version is None:
         raise ToolkitError(
-            "rknn-toolkit2 is not installed here, so nothing can be converted",
+            f"rknn-toolkit2 {NOT_INSTALLED} here, so nothing can be converted",
             f"see rockpress doctor, or name another environment with {option('toolkit-python')}",
         )
     return version

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from ...core.diagnostics import option
+from ...core.errors import NOT_INSTALLED
 from ...core.percents import percent_text
 from ...core.proportion import samples_for
 from ...core.results.tune_report import TunePoint, TuneReport
@@ -35,6 +36,8 @@ def tune_steps(report: TuneReport) -> Iterator[str]:
         yield from _unsure_cheaper(report)
     if report.measures == "agreement":
         yield f"labelled samples tell the accuracy, and unseen ones too: {option('eval')}"
+    if any(NOT_INSTALLED in point.failure for point in report.points):
+        yield "install what points failed for want of: the same command tries these again"
     if report.ended_by != "space":
         more = 2 * max(len(report.points), 1)
         yield (

@@ -119,6 +119,24 @@ def test_another_batch_in_a_folder_gives_its_own_points_and_measures_none_twice(
     assert set(toy.asked.values()) == {1}
 
 
+def test_a_point_that_failed_for_want_of_a_package_is_tried_again(tmp_path: Path) -> None:
+    whole = searched(tmp_path / "whole", Toy())
+    reasons = {0: "--train distill needs PyTorch, which is not installed here", 20: "it crashed"}
+    toy = Toy(fails=lambda point: reasons.get(int(point["prune"] or 0), ""))
+    before = searched(tmp_path / "same", toy)
+    failed = [
+        {trial.point for trial in before if trial.failure == text} for text in reasons.values()
+    ]
+    assert all(failed)
+    there = Toy()
+    trials = searched(tmp_path / "same", there)
+    asked = {digest for digest, _ in there.asked}
+    assert {point.digest for point in failed[0]} <= asked
+    assert not {point.digest for point in failed[1]} & asked
+    assert {trial.failure for trial in trials} == {"", "it crashed"}
+    assert trials[0] == whole[0]  # as if it had never failed
+
+
 def test_a_search_ends_when_every_point_was_tried(tmp_path: Path) -> None:
     trials = searched(tmp_path, Toy(), trials=None)
     valid = {SPACE.point(lambda knob: random.choice(knob.values)) for _ in range(5000)}

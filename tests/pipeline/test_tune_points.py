@@ -13,6 +13,7 @@ from rockpress.core.errors import OptionError, PackageError
 from rockpress.core.training import pytorch
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.search.default_space import search_space
+from rockpress.pipeline.search.points import Failure
 from rockpress.pipeline.searchable import require_points
 
 Values = dict[str, list[Any]]
@@ -77,8 +78,9 @@ def test_a_search_that_takes_torch_is_refused_as_a_run_is(
     options: dict[str, Any], values: Values, asked: str, recipe: Recipe
 ) -> None:
     recipe = recipe.with_options(**options)
-    with pytest.raises(PackageError, match=f"^--{asked} distill needs PyTorch"):
+    with pytest.raises(PackageError, match=f"^--{asked} distill needs PyTorch") as caught:
         require(recipe, values)
+    assert not Failure(str(caught.value)).is_final  # where a worker says it of a point
     require(recipe.with_options(scheduler="tcp://127.0.0.1:8786"), values)  # it may be there
 
 

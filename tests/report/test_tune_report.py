@@ -135,6 +135,14 @@ def test_the_files_and_the_way_on() -> None:
     assert ended == ["eval"]  # all points were tried, on samples without labels
 
 
+def test_points_that_lack_a_package_are_tried_again_by_the_same_command() -> None:
+    lacking = replace(POINTS[0], failure="rounds needs PyTorch, which is not installed here")
+    ended = replace(FOUND, points=(lacking, *POINTS[1:]), ended_by="space")
+    (step,) = tune_steps(ended)
+    assert "the same command tries these again" in step
+    assert not list(tune_steps(replace(FOUND, ended_by="space")))
+
+
 def test_a_cheaper_point_that_misses_by_its_lower_end_alone_is_offered() -> None:
     (cheapest,) = (each for each in POINTS if each.number == FOUND.front[0])
     unsure = replace(cheapest, retention=RetentionRange(0.99, 0.977, 1.0))
