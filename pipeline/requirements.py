@@ -91,6 +91,14 @@ def _require_recovering(recipe: Recipe) -> None:
         require_recovering()
 
 
+def trains(recipe: Recipe) -> bool:
+    """Return whether a run of a recipe trains, for which it takes PyTorch."""
+    is_recovered = recipe.prune.recover == "distill" and budget_of(recipe.prune) is not None
+    return is_recovered or (
+        recipe.quantize.train == "distill" and find_scheme(recipe.quantize.scheme).quantizes
+    )
+
+
 def require_packages(recipe: Recipe) -> None:
     """Raise PackageError where a run of a recipe takes a package that is not installed."""
     if budget_of(recipe.prune) is not None:

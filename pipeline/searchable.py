@@ -11,7 +11,7 @@ from ..quantize.mixing.mixed_budget import parse_mixed
 from .inputs import open_inputs
 from .options.option_table import homes_of
 from .recipes.recipe import Recipe
-from .requirements import require_packages, require_possible
+from .requirements import require_packages, require_possible, trains
 from .search.space import Knob, Space
 from .search.trial_recipe import with_settings
 
@@ -55,16 +55,25 @@ def require_points(recipe: Recipe, space: Space, values: Mapping[str, Sequence[A
     run of such a point raises before its first stage.
     """
     runs_here = recipe.tune.scheduler is None
+    for knob, recipes in _recipes(recipe, space):
+        if knob.name in values:
+            _require_possible(knob, recipes, runs_here=runs_here)
+        elif runs_here:
+            for each in recipes:
+                require_packages(each)
+
+
+def has_training(recipe: Recipe, space: Space) -> bool:
+    """Return whether a point of a space trains, for which it takes PyTorch."""
+    return any(trains(each) for _, recipes in _recipes(recipe, space) for each in recipes)
+
+
+def _recipes(recipe: Recipe, space: Space) -> Iterator[tuple[Knob, list[Recipe]]]:
+    """Yield the recipes that have a value in which it has an effect, for each of each knob."""
     for knob in space.knobs:
         for value in knob.values:
-            recipes = [
-                with_settings(recipe, settings) for settings in space.settings_with(knob, value)
-            ]
-            if knob.name in values:
-                _require_possible(knob, recipes, runs_here=runs_here)
-            elif runs_here:
-                for each in recipes:
-                    require_packages(each)
+            choices = space.settings_with(knob, value)
+            yield knob, [with_settings(recipe, settings) for settings in choices]
 
 
 def _require_possible(knob: Knob, recipes: Sequence[Recipe], *, runs_here: bool) -> None:

@@ -47,7 +47,7 @@ from .search.space import Space
 from .search.study_copy import copier
 from .search.trial_recipe import trial_recipe
 from .search_parts import search_parts, whole_digest
-from .searchable import idle_limits, require_points, require_searchable
+from .searchable import has_training, idle_limits, require_points, require_searchable
 from .tasks.installed_toolkit import require_toolkit
 from .tune_point import tune_point
 from .tune_references import TuneReferences
@@ -94,7 +94,8 @@ def tune(
     space = search_space(recipe, target, goal, values, sizes)
     require_points(_as_searched(recipe), space, values)
     inputs = open_inputs(_as_searched(recipe))
-    tuning = Tuning(recipe, target, goal, pick, output, version, began)
+    is_trained = has_training(recipe, space)
+    tuning = Tuning(recipe, target, goal, pick, output, version, began, is_trained)
     with sole_search(output / TRIALS_FILE):
         return _searched(tuning, inputs, space, progress)
 
@@ -184,7 +185,7 @@ def _front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search of a recipe, and what it has come to so far."""
+    """A search of a recipe, and what it has come to so far; whether a point of it ``trains``."""
 
     recipe: Recipe
     target: Target
@@ -193,6 +194,7 @@ class Tuning:
     output: Path
     version: str
     began: float
+    trains: bool = False
 
     def evaluator(self, inputs: RunInputs) -> RecipeEvaluator:
         """Return what measures the points, by as many workers as there may be."""
@@ -210,7 +212,11 @@ class Tuning:
         )
         if self.recipe.tune.scheduler is not None:
             cluster = open_cluster(
-                self.recipe, self.recipe.tune.scheduler, self.version, measured_files(self.recipe)
+                self.recipe,
+                self.recipe.tune.scheduler,
+                self.version,
+                measured_files(self.recipe),
+                trains=self.trains,
             )
             return evaluator(self.recipe.tune.workers or cluster.workers, 1, cluster)
         import psutil

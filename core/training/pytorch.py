@@ -13,12 +13,17 @@ from ..errors import NOT_INSTALLED, PackageError
 _COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
 
+def has_torch() -> bool:
+    """Return whether PyTorch is installed; does not import it."""
+    return find_spec("torch") is not None
+
+
 def require_torch(asked: str, instead: str) -> None:
-    """Raise PackageError when PyTorch is not installed; does not import it.
+    """Raise PackageError when PyTorch is not installed.
 
     ``asked`` is the option that needs it, ``instead`` says what to do without.
     """
-    if find_spec("torch") is None:
+    if not has_torch():
         raise PackageError(
             f"{asked} needs PyTorch, which {NOT_INSTALLED} here",
             "pip install 'torch<=2.4.0', as rknn-toolkit2 asks for (a build for the CPU is enough; "

@@ -41,19 +41,25 @@ _RESUME = "start the scheduler and its workers again; the same command goes on w
 
 
 def open_cluster(
-    recipe: Recipe, address: str, toolkit: str, measured: Sequence[Path] = ()
+    recipe: Recipe,
+    address: str,
+    toolkit: str,
+    measured: Sequence[Path] = (),
+    *,
+    trains: bool = False,
 ) -> ClusterRunner:
     """Return what runs trials of a recipe by the workers of a scheduler.
 
-    They must have this version of the ``toolkit``. ``measured`` are the files that measured times
-    are read from. Raises RockpressError.
+    They must have this version of the ``toolkit``, and PyTorch where a point ``trains``.
+    ``measured`` are the files that measured times are read from. Raises RockpressError.
     """
     versions, python = Versions(rockpress_version(), toolkit), recipe.toolkit.toolkit_python
     with ExitStack() as stack:
         client = connect(address)
         stack.callback(client.close, timeout=1)
-        workers = fitting_workers(client, python, versions)
-        runner = ClusterRunner(client, freight_of(recipe, measured), versions, python, workers)
+        workers = fitting_workers(client, python, versions, trains=trains)
+        freight = freight_of(recipe, measured)
+        runner = ClusterRunner(client, freight, versions, python, workers, trains)
         stack.pop_all()
     return runner
 
@@ -71,6 +77,7 @@ class ClusterRunner:
     versions: Versions
     python: Path | None
     workers: int
+    trains: bool = False
     patience: float = WORKER_SECONDS
     _topic: str = field(init=False, default_factory=lambda: f"rockpress-{unique_name()}")
     _starts: Counter[str] = field(init=False, default_factory=Counter)
@@ -95,7 +102,7 @@ class ClusterRunner:
                 reply, files = read_reply(answer, self.versions)
             except Malformed as error:
                 return Failure(f"a worker answered what is no reply: {error}")
-            require_fitting(reply.worker, reply.environment, self.versions)
+            require_fitting(reply.worker, reply.environment, self.versions, trains=self.trains)
             if not reply.lacking:
                 return _with_files(job, reply, files if with_files else {})
             deliveries[reply.store] += 1

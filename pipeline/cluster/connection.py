@@ -80,16 +80,20 @@ def _wait_for_worker(client: Client, address: str, seconds: float) -> None:
         ) from error
 
 
-def fitting_workers(client: Client, python: Path | None, versions: Versions) -> int:
+def fitting_workers(
+    client: Client, python: Path | None, versions: Versions, *, trains: bool = False
+) -> int:
     """Return the number of workers. Raises ClusterError for one that does not fit, by its name."""
     answers: Mapping[str, object] = client.run(environment, python, on_error="return")
     for address, answer in answers.items():
-        require_fitting(address, _environment_of(address, answer), versions)
+        require_fitting(address, _environment_of(address, answer), versions, trains=trains)
     return len(answers)
 
 
-def require_fitting(worker: str, has: WorkerEnvironment, versions: Versions) -> None:
-    """Raise ClusterError for a worker with other versions."""
+def require_fitting(
+    worker: str, has: WorkerEnvironment, versions: Versions, *, trains: bool = False
+) -> None:
+    """Raise ClusterError for a worker with other versions, or one that trains without PyTorch."""
     where = f"the worker {worker} on {has.host}"
     hint = "install the same version in the environment of each worker, and start it again"
     if has.rockpress != versions.rockpress:
@@ -98,6 +102,12 @@ def require_fitting(worker: str, has: WorkerEnvironment, versions: Versions) -> 
     if has.toolkit != versions.toolkit:
         text = f"{where} has no rknn-toolkit2 {versions.toolkit}, as there is here: {has.toolkit}"
         raise ClusterError(text, hint)
+    if trains and not has.has_torch:
+        raise ClusterError(
+            f"{where} has no PyTorch, which points of this search need",
+            "pip install 'torch<=2.4.0' in the environment of each worker, and start it again, or "
+            "leave out what trains (distill)",
+        )
 
 
 def _environment_of(address: str, answer: object) -> WorkerEnvironment:

@@ -24,9 +24,10 @@ class Versions:
 
 @dataclass(frozen=True)
 class WorkerEnvironment(Versions):
-    """What a worker says of itself, and its machine's name."""
+    """What a worker says of itself, with its machine's name."""
 
     host: str
+    has_torch: bool = False
 
     def fits(self, versions: Versions) -> bool:
         """Return whether a worker can stand for the machine with these."""

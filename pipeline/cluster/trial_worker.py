@@ -19,6 +19,7 @@ import tomli_w
 
 from ...core.errors import RockpressError
 from ...core.text_files import parse_toml
+from ...core.training.pytorch import has_torch
 from ...core.version import rockpress_version
 from ..caching.cache_folder import CacheFolder, cache_folder
 from ..search.points import Failure, Outcome
@@ -54,13 +55,14 @@ class RemoteTrial:
 
 
 @cache
-def environment(python: Path | None) -> dict[str, str]:
-    """Return what has to be the coordinator's too: the versions of rockpress and the toolkit."""
+def environment(python: Path | None) -> dict[str, Any]:
+    """Return what a worker has: versions that are to be the coordinator's too, and PyTorch."""
     try:
         toolkit = require_toolkit(python)
     except RockpressError as error:
         toolkit = error.message
-    return {"rockpress": rockpress_version(), "toolkit": toolkit, "host": socket.gethostname()}
+    has = {"rockpress": rockpress_version(), "toolkit": toolkit, "host": socket.gethostname()}
+    return {**has, "has_torch": has_torch()}
 
 
 def remote_trial(trial: RemoteTrial) -> tuple[dict[str, Any], dict[str, bytes]]:

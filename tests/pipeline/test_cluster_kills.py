@@ -26,9 +26,9 @@ from rockpress.core.errors import ClusterError
 from rockpress.core.version import rockpress_version
 from rockpress.pipeline.cluster.bundle import bundle_of
 from rockpress.pipeline.cluster.cluster_runner import ClusterRunner
-from rockpress.pipeline.cluster.connection import connect, fitting_workers
+from rockpress.pipeline.cluster.connection import connect, fitting_workers, require_fitting
 from rockpress.pipeline.cluster.freight import Freight
-from rockpress.pipeline.cluster.replies import Versions
+from rockpress.pipeline.cluster.replies import Versions, WorkerEnvironment
 from rockpress.pipeline.search.points import Failure, Measure
 from rockpress.pipeline.search.trial_process import TrialJob
 from rockpress.pipeline.search.trial_runner import TrialRunner
@@ -170,6 +170,10 @@ def test_a_worker_with_another_version_is_named(
             runner_of(client, versions).run(toy_job(tmp_path), with_files=False)
     finally:
         client.run(pretend_version, versions.rockpress)
+    has = WorkerEnvironment(versions.rockpress, versions.toolkit, "lab1")
+    require_fitting("w", replace(has, has_torch=True), versions, trains=True)
+    with pytest.raises(ClusterError, match="the worker w on lab1 has no PyTorch"):
+        require_fitting("w", has, versions, trains=True)
     other_toolkit = replace(versions, toolkit="2.4.0")
     with pytest.raises(ClusterError, match=r"has no rknn-toolkit2 2\.4\.0"):
         fitting_workers(client, None, other_toolkit)

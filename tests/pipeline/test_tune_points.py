@@ -14,7 +14,7 @@ from rockpress.core.training import pytorch
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.pipeline.search.default_space import search_space
 from rockpress.pipeline.search.points import Failure
-from rockpress.pipeline.searchable import require_points
+from rockpress.pipeline.searchable import has_training, require_points
 
 Values = dict[str, list[Any]]
 RK3588 = find_target("rk3588")
@@ -82,6 +82,7 @@ def test_a_search_that_takes_torch_is_refused_as_a_run_is(
         require(recipe, values)
     assert not Failure(str(caught.value)).is_final  # where a worker says it of a point
     require(recipe.with_options(scheduler="tcp://127.0.0.1:8786"), values)  # it may be there
+    assert has_training(recipe, search_space(recipe, RK3588, "latency", values))
 
 
 @pytest.mark.usefixtures("no_torch")
@@ -96,7 +97,9 @@ def test_a_search_that_takes_torch_is_refused_as_a_run_is(
 def test_no_torch_is_asked_for_where_no_point_trains(
     options: dict[str, Any], values: Values, recipe: Recipe
 ) -> None:
-    require(recipe.with_options(**options), values)
+    recipe = recipe.with_options(**options)
+    require(recipe, values)
+    assert not has_training(recipe, search_space(recipe, RK3588, "latency", values))
 
 
 @pytest.mark.toolkit
