@@ -141,6 +141,8 @@ def require_possible(recipe: Recipe, *, runs_here: bool = True) -> list[Target]:
         # else it is asked once these are read, or a board says it
         if not recipe.latency.measured and not recipe.board.board:
             require_latency(target, recipe.gates.max_latency_ms)
+    if find_scheme(scheme).quantizes:
+        find_scheme(scheme).methods_for(recipe.quantize.method, is_trial=False)
     require_readable(recipe)  # last, as it reads files
     return targets
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..core.diagnostics import Diagnostic, option
 from ..core.errors import OptionError, PackageError, RockpressError
-from ..quantize.mixing.mixed_budget import parse_mixed
 from .inputs import open_inputs
 from .options.option_table import homes_of
 from .recipes.recipe import Recipe
@@ -22,7 +21,6 @@ _TRAINED_BY = {
     **{"train_steps": "train", "train_time": "train"},
     **{"recover_steps": "recover", "recover_time": "recover"},
 }
-_MIXES_BY_ITSELF = ("auto", "off", None)
 # what decides whether the model and the samples of a point can be opened, by group and by option
 _OPENED = ("shape", "preprocessing", "samples")
 _NAMING_LAYERS = ("keep", "only")
@@ -94,8 +92,6 @@ def _require_possible(knob: Knob, recipes: Sequence[Recipe], *, runs_here: bool)
 
 
 def _require_run(name: str, recipe: Recipe, *, runs_here: bool) -> None:
-    if name == "mixed" and recipe.quantize.mixed not in _MIXES_BY_ITSELF:
-        parse_mixed(recipe.quantize.mixed)
     require_possible(recipe, runs_here=runs_here)
     if name in _NAMING_LAYERS or {group for group, _ in homes_of(name)} & {*_OPENED}:
         open_inputs(recipe)

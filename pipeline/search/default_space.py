@@ -10,6 +10,8 @@ from ...convert.chips.targets import Target
 from ...convert.latency.coefficients import is_fitted
 from ...core.errors import OptionError
 from ...core.results.tune_report import Setting
+from ...quantize.choices.names import AUTO
+from ...quantize.schemes import find_scheme
 from ..options.option_table import options_of
 from ..recipes.recipe import VERB, Recipe
 from .list_settings import setting_of
@@ -53,6 +55,9 @@ def search_space(
         for name, default in _defaults(target, goal).items()
         if not recipe.is_explicit(name)
     }
+    schemes = given.get("scheme") or values.get("scheme") or (recipe.quantize.scheme,)
+    if "method" in values:
+        values["method"] = _taken(values["method"], schemes)
     values |= {"size": sizes} if sizes else {}
     values |= {name: _checked(name, listed) for name, listed in given.items()}
     fixed = {"prune": recipe.prune.prune, "scheme": recipe.quantize.scheme}
@@ -77,6 +82,12 @@ def _defaults(target: Target, goal: str) -> dict[str, tuple[Setting, ...]]:
         "method": ("auto", "mse"),
         "mixed": ("auto", "off", *(f"{cost}=+{added}%" for added in _ADDED)),
     }
+
+
+def _taken(methods: Sequence[Setting], schemes: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Return those of some methods that one of some number formats takes, or chooses itself."""
+    taken = {AUTO}.union(*(find_scheme(str(scheme)).methods for scheme in schemes))
+    return tuple(method for method in methods if method in taken)
 
 
 def _checked(name: str, listed: Sequence[Any]) -> tuple[Setting, ...]:

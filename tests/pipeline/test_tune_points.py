@@ -55,11 +55,33 @@ def test_a_value_that_no_point_can_have_is_refused(
         require(recipe, values)
 
 
-def test_a_value_that_goes_with_no_number_format_of_the_search_is_refused(recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"train": ["off", "distill"]}, r"\[tune\] train: .*train.* is for w8a8 and w4a16"),
+        ({"method": ["auto", "mse"]}, r"\[tune\] method: .*mse.* which 16 bits do not need"),
+    ],
+)
+def test_a_value_that_goes_with_no_number_format_of_the_search_is_refused(
+    values: Values, text: str, recipe: Recipe
+) -> None:
     recipe = recipe.with_options(target="rk3562")
-    values: Values = {"train": ["off", "distill"], "scheme": ["w8a16"]}
-    with pytest.raises(OptionError, match=r"\[tune\] train: .*train.* is for w8a8 and w4a16"):
-        require(recipe, values)
+    with pytest.raises(OptionError, match=text):
+        require(recipe, {**values, "scheme": ["w8a16"]})
+    if "method" in values:  # it goes with the other
+        require(recipe, {**values, "scheme": ["w8a16", "w8a8"]})
+
+
+def test_a_method_that_the_number_format_has_not_is_not_searched(recipe: Recipe) -> None:
+    recipe = recipe.with_options(target="rk3562")
+    for scheme, methods in (("w8a16", ("auto",)), ("w8a8", ("auto", "mse"))):
+        fixed = recipe.with_options(scheme=scheme)
+        (values,) = (
+            knob.values
+            for knob in search_space(fixed, find_target("rk3562"), "latency", {}).knobs
+            if knob.name == "method"
+        )
+        assert values == methods
 
 
 @pytest.mark.usefixtures("no_torch")
