@@ -6,9 +6,11 @@ each difference; none means that the table is right. An operator that takes any 
 measured on a plane of an image, on tokens and on a vector.
 
     python benchmarks/operators.py [--roundings] [TARGET ...]      (rk3588 if none is named)
+    python benchmarks/operators.py --networks [NAME ...]           (all six if none is named)
 
 With --roundings it prints instead what the toolkit does not round between a layer and its
-activation, see operator_roundings.py.
+activation, see operator_roundings.py; with --networks what that is in whole networks, see
+retentions/unrounded_insides.py.
 
 Branches are built with all the toolkit's rules or not at all: where a rule fails on one operator
 and is switched off, others fare worse than they would in a model of their own.
@@ -32,6 +34,7 @@ sys.path.append(str(ROOT))
 
 from benchmarks.operator_cases import OPSET, SHAPE, operator_models  # noqa: E402
 from benchmarks.operator_roundings import print_roundings  # noqa: E402
+from benchmarks.retentions.unrounded_insides import print_networks  # noqa: E402
 from rockpress.convert.audit.model_audit import audit  # noqa: E402
 from rockpress.convert.chips.compiler_log import Layer  # noqa: E402
 from rockpress.convert.chips.targets import Target, find_target  # noqa: E402
@@ -47,6 +50,10 @@ COMPANIONS = {"Reshape", "Transpose"}
 
 def main(names: list[str]) -> None:
     """Compare for each target and number format, or print what is not rounded."""
+    if "--networks" in names:
+        chosen = [name for name in names if name != "--networks"]
+        print_networks(chosen, ROOT / "build" / "retention")
+        return
     if "--roundings" in names:
         for name in [name for name in names if name != "--roundings"] or ["rk3588"]:
             print_roundings(find_target(name).name)
