@@ -219,5 +219,5 @@ def _between(cut: int, cuts: Array, errors: Array) -> float:
     low, high = errors[at - 1], errors[at]
     if low <= 0 or high <= 0:
         return float(np.interp(cut, cuts, errors))
-    power = np.log(high / low) / np.log(cuts[at] / cuts[at - 1])
+    power = (np.log(high) - np.log(low)) / np.log(cuts[at] / cuts[at - 1])
     return float(high * (cut / cuts[at]) ** min(power, _STEEPEST))
