@@ -83,8 +83,8 @@ def _retentions(subjects: Sequence[Subject], rows: Placed) -> str:
         base = rows[subject.name, FLOAT, CHIP]
         count = f"{subject.test} of {len(set(base.sources))}"
         value = _percent(metric_of(base, base.sources)) if subject.has_labels else ""
-        kept = [_kept(_row_of(rows, subject.name, method), base) for method in _HEADS]
-        return [subject.name, subject.task, subject.metric, count, value, *kept]
+        retentions = [_retention(_row_of(rows, subject.name, method), base) for method in _HEADS]
+        return [subject.name, subject.task, subject.metric, count, value, *retentions]
 
     return _table("What is kept, per cent of the float model's metric", head, subjects, line)
 
@@ -138,7 +138,7 @@ def _marks(rows: Placed) -> str:
     lines = []
     for mark in MARKS:
         base, row = (rows.get((mark.ours, name, CHIP)) for name in (FLOAT, INT8))
-        ours = _kept(row, base) if base else ""
+        ours = _retention(row, base) if base else ""
         theirs = (mark.hailo, mark.axelera, mark.nncf, mark.esp_dl, mark.rk3588)
         lines.append([mark.model, ours, *theirs])
     table = f"## Published marks, per cent\n\n{_lines(head, lines)}"
@@ -172,7 +172,7 @@ def _slower(model: str, rows: Placed) -> str:
     return f"{model} ({ours.ms:.2f} and {theirs.ms:.2f} ms)" if is_slower else ""
 
 
-def _kept(row: Row | None, base: Row) -> str:
+def _retention(row: Row | None, base: Row) -> str:
     if row is None:
         return ""
     return "failed" if row.error else _percent(retention(row, base))

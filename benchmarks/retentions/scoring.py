@@ -112,10 +112,10 @@ def boxes_like_float(
 ) -> Parts:
     """Return each frame's F1 at IoU 0.5, with what the float model finds as the truth."""
     metric = MeanAveragePrecision("map50", score=SCORE, input_size=(SIZE, SIZE), head="yolov8")
-    found, true = metric.predict(outputs), metric.predict(expected)
+    predicted, true = metric.predict(outputs), metric.predict(expected)
     f1 = [
         image_f1(boxes, make_boxes(truth.corners, truth.classes))
-        for boxes, truth in zip(found, (each.above(OWN_SCORE) for each in true), strict=True)
+        for boxes, truth in zip(predicted, (each.above(OWN_SCORE) for each in true), strict=True)
     ]
     return np.stack([np.array(f1), np.ones(len(f1))], axis=1)
 

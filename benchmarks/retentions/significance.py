@@ -50,7 +50,7 @@ def metric_of(row: Row, sources: Sequence[int]) -> Figure:
 def retention(row: Row, base: Row) -> Figure:
     """Return the row's metric over the float row's, which has the sources; at most 1 over that."""
     sums = _sums(base.sources, row, base)
-    figure = _figure(_kept(sums.sum(0)), _kept(_drawn(sums)), len(sums))
+    figure = _figure(_retention_of(sums.sum(0)), _retention_of(_drawn(sums)), len(sums))
     return replace(figure, high=min(figure.high, 1 / float(_ratio(sums.sum(0)[2:]))))
 
 
@@ -104,15 +104,16 @@ def _ratio(sums: Array) -> Array:
     return ratio
 
 
-def _kept(sums: Array) -> Array:
+def _retention_of(sums: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        kept: Array = _ratio(sums[..., :2]) / _ratio(sums[..., 2:])
-    return kept
+        ratio: Array = _ratio(sums[..., :2]) / _ratio(sums[..., 2:])
+    return ratio
 
 
 def _more(sums: Array) -> Array:
     base = sums[..., 4:]
-    more: Array = _kept(np.concatenate([sums[..., :2], base], -1)) - _kept(sums[..., 2:])
+    first, second = np.concatenate([sums[..., :2], base], -1), sums[..., 2:]
+    more: Array = _retention_of(first) - _retention_of(second)
     return more
 
 

@@ -52,8 +52,8 @@ def row_of(
     if isinstance(outcome, Failure):
         return TrialRow(*about, failure=outcome.reason)
     ends = (outcome.retention or 0.0, outcome.low, outcome.high)
-    kept, low, high = (round(end, 6) for end in ends)
-    return TrialRow(*about, round(outcome.cost, 6), kept, low, high)
+    retention, low, high = (round(end, 6) for end in ends)
+    return TrialRow(*about, round(outcome.cost, 6), retention, low, high)
 
 
 def read_rows(file: Path) -> list[TrialRow]:

@@ -42,7 +42,7 @@ def figures_of(search: Searched, trials: MeasuredTrials) -> Figures:
     whole = search.whole()
     front = [(t.point, t.measure) for t in pareto_front(whole) if t.measure is not None]
     unseen = [trials.trial(point, HELD_OUT).outcome for point, _ in front]
-    kept = [
+    on_unseen = [
         Measure(measure.cost, other.retention, other.retention or 0.0)
         for (_, measure), other in zip(front, unseen, strict=True)
         if isinstance(other, Measure)
@@ -54,7 +54,7 @@ def figures_of(search: Searched, trials: MeasuredTrials) -> Figures:
         len(search.points),
         len(whole),
         share_of_area([measure for _, measure in front], start),
-        share_of_area(kept, start),
+        share_of_area(on_unseen, start),
         min(enough) / start if enough else None,
     )
 
