@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from zlib import crc32
 
 import psutil
 import pytest
 
 import toy_search
+from toy_search import recorded_trials
 
 pytest.importorskip("optuna")
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -36,7 +36,7 @@ class KilledSearch:
 
     def whole(self) -> object:
         """Let it come to its end; return the front, and check that nothing is measured again."""
-        before, begun = self._recorded(), len(self._begun())
+        before, begun = recorded_trials(self.trials), len(self._begun())
         process = self._started()
         _, said = process.communicate(timeout=_SECONDS)
         assert process.returncode == 0, said
@@ -45,10 +45,10 @@ class KilledSearch:
 
     def kill(self, choice: random.Random) -> None:
         """Let it go on until some rungs are measured; then end it, or a trial, at a moment."""
-        before, begun = self._recorded(), len(self._begun())
+        before, begun = recorded_trials(self.trials), len(self._begun())
         process = self._started()
         more = len(before) + choice.randint(0, 3)
-        _wait(lambda: process.poll() is not None or len(self._recorded()) >= more)
+        _wait(lambda: process.poll() is not None or len(recorded_trials(self.trials)) >= more)
         time.sleep(choice.uniform(0, 0.3))
         if choice.random() < 0.3:
             for trial in self._processes(_TRIAL):
@@ -60,7 +60,7 @@ class KilledSearch:
         _, said = process.communicate(timeout=_SECONDS)
         assert process.returncode in (0, -number, 128 + number), said
         _wait(lambda: not list(self._processes("")))  # orphans end by themselves
-        assert before <= self._recorded()
+        assert before <= recorded_trials(self.trials)
         assert before.isdisjoint(self._begun()[begun:])
 
     def _started(self) -> subprocess.Popen[str]:
@@ -74,18 +74,6 @@ class KilledSearch:
     def _begun(self) -> list[str]:
         """Return the folder of each trial that has begun: the point and its rung."""
         return self.log.read_text().split()
-
-    def _recorded(self) -> set[str]:
-        """Return the same of what is in the file of trials."""
-        folders = set()
-        content = self.trials.read_bytes() if self.trials.exists() else b""
-        for line in content.split(b"\n")[1:]:
-            checksum, _, text = line.partition(b" ")
-            if text and checksum == b"%08x" % crc32(text):
-                entry = json.loads(text)
-                rung = entry["rung"]
-                folders.add(entry["point"] if rung == 2 else f"{entry['point']}.{rung}")
-        return folders
 
     def _processes(self, program: str) -> Iterator[psutil.Process]:
         """Yield those of this search that run a program, "" for any."""

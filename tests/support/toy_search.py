@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -58,6 +59,19 @@ def measure_by_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in prepare(folder).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(recipe_evaluator, "TrialJob", partial(TrialJob, program=PROGRAM))
+
+
+def recorded_trials(file: Path) -> set[str]:
+    """Return the folder, the point and its rung, of each trial that is whole in trials.jsonl."""
+    folders = set()
+    content = file.read_bytes() if file.exists() else b""
+    for line in content.split(b"\n")[1:]:
+        checksum, _, text = line.partition(b" ")
+        if text and checksum == b"%08x" % crc32(text):
+            entry = json.loads(text)
+            rung = entry["rung"]
+            folders.add(entry["point"] if rung == 2 else f"{entry['point']}.{rung}")
+    return folders
 
 
 def toy_recipe(folder: Path, **options: object) -> Recipe:
