@@ -22,6 +22,7 @@ from commands import Ended, Run, in_a_process
 from folders import folder_of_all_workers
 from rockpress.cli import main as entry
 from rockpress.cli.phrases import command_phrase
+from rockpress.cli.stop_signals import STOPPING
 from rockpress.core.diagnostics import speaking
 from samples import labelled_images, noise_images
 
@@ -94,7 +95,7 @@ def pyproject(root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Exit code, stdout and stderr of a command, run in this process."""
     monkeypatch.setattr(entry, "catch_signals", lambda: None)  # those of pytest stay
     monkeypatch.setattr(entry, "supervised", lambda command, verbose: command())
@@ -106,7 +107,11 @@ def rockpress(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
             entry.main()
         return Ended(int(stop.value.code or 0), *capfd.readouterr())
 
-    return call
+    # a command that is interrupted listens to no signal any more, as its process is about to end
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield call
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
