@@ -78,7 +78,11 @@ ROUNDED = {
     "Relu": f"{CONV} p = Relu (c) {LAST}",
 }
 ROWS = "(float[1,9,4] x) => (float[1,9,4] y)"
-PRODUCT = "a = MatMul (x, wide) c = Add (a, b)"
+# what a MatMul with a bias is prepared to be
+PRODUCT = (
+    "rows = Constant <value_ints = [9, 4]> () back = Constant <value_ints = [1, 9, 8]> () "
+    "flat = Reshape (x, rows) a = Gemm (flat, wide, b) c = Reshape (a, back)"
+)
 
 
 def _quantized(model: ModelProto, samples: Sequence[Feeds], folder: Path) -> ModelProto:
