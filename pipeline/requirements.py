@@ -24,6 +24,7 @@ from .tasks.pruning_options import (
     require_pruning,
     require_sparsity,
 )
+from .tasks.quantization_training import is_trained, require_training
 
 
 def require_samples(recipe: Recipe) -> None:
@@ -94,19 +95,14 @@ def _require_recovering(recipe: Recipe) -> None:
 def trains(recipe: Recipe) -> bool:
     """Return whether a run of a recipe trains, for which it takes PyTorch."""
     is_recovered = recipe.prune.recover == "distill" and budget_of(recipe.prune) is not None
-    return is_recovered or (
-        recipe.quantize.train == "distill" and find_scheme(recipe.quantize.scheme).quantizes
-    )
+    return is_recovered or is_trained(recipe.quantize)
 
 
 def require_packages(recipe: Recipe) -> None:
     """Raise PackageError where a run of a recipe takes a package that is not installed."""
     if budget_of(recipe.prune) is not None:
         _require_recovering(recipe)
-    if recipe.quantize.train == "distill":
-        from .tasks.quantization_training import require_training
-
-        require_training(recipe.quantize)
+    require_training(recipe.quantize)
 
 
 def require_possible(recipe: Recipe, *, runs_here: bool = True) -> list[Target]:
@@ -122,7 +118,7 @@ def require_possible(recipe: Recipe, *, runs_here: bool = True) -> list[Target]:
         require_pruning(recipe.prune)
         for target in targets:
             require_cost(budget, target)
-    if recipe.quantize.train == "distill" and find_scheme(scheme).quantizes:
+    if is_trained(recipe.quantize):
         find_scheme(scheme).require_extra("train")
     if runs_here:
         require_packages(recipe)

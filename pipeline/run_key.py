@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from ..core.files import sha256_of
+from ..core.training.pytorch import has_torch
 from .caching.content_keys import content_of, samples_digest
 from .measured_files import measured_files
 from .options.option_table import GROUPS
@@ -42,5 +42,5 @@ class RunKey:
             "baseline": sha256_of(baseline) if baseline else None,
             "measured": [sha256_of(file) for file in measured_files(recipe)],
             # an attack by gradients is made where PyTorch is there
-            "torch": recipe.check.robustness and find_spec("torch") is not None,
+            "torch": recipe.check.robustness and has_torch(),
         }

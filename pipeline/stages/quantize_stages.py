@@ -12,6 +12,7 @@ from ..samples.ready_model import logits_at_cut
 from ..tasks.converting import toolkit_settings
 from ..tasks.explain import errors_of
 from ..tasks.plan_handover import float_model_of
+from ..tasks.quantization_training import is_trained
 from ..tasks.quantizing import quantize_as, quantize_task, quantize_warnings
 from .prune_stages import Distil, Prune
 from .stage import Stage, on_samples, with_calibration
@@ -38,9 +39,7 @@ class Quantize(Stage):
         number_format = (
             f"{options.scheme}, method {options.method}, mixed precision {options.mixed}"
         )
-        training = (
-            f", trained for {options.train_steps} steps" if options.train == "distill" else ""
-        )
+        training = f", trained for {options.train_steps} steps" if is_trained(options) else ""
         return f"{number_format}{training}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:

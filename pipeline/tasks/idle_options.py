@@ -10,6 +10,7 @@ from ...quantize.schemes import find_scheme
 from ..options.option_table import options_of
 from ..recipes.recipe import Recipe, targets_of
 from .pruning_options import budget_of, prunes
+from .quantization_training import is_trained
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ _RULES = (
     ),
     _Idle(
         ("train_time", "train_steps"),
-        lambda recipe: recipe.quantize.train == "off" or recipe.quantize.scheme == "float16",
+        lambda recipe: not is_trained(recipe.quantize),
         f"nothing is trained without {option('train', 'distill')}",
     ),
     _Idle(

@@ -13,6 +13,7 @@ from ...core.graphs.layers import LayerShape
 from ...quantize.mixing.mixed_budget import MixedPrecision, NpuTime, parse_mixed
 from ...quantize.schemes import find_scheme
 from ..options.quantize_options import QuantizeOptions
+from .quantization_training import is_trained
 
 _FEW_BITS = 8  # with fewer a weight: training, where it is asked for, comes instead of float16
 
@@ -36,7 +37,7 @@ def mixed_precision(
         mixing = scheme.require_mixed(budget, options.mixed)
     if mixing is None or budget is None:
         return None
-    if not is_asked and options.train == "distill" and scheme.weight_bits < _FEW_BITS:
+    if not is_asked and is_trained(options) and scheme.weight_bits < _FEW_BITS:
         return None
     if budget.kind == "latency" and not is_fitted(target):
         raise OptionError(

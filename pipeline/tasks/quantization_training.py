@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from importlib.metadata import version
-from importlib.util import find_spec
 
 from onnx import ModelProto
 
@@ -13,7 +12,7 @@ from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic, option
 from ...core.errors import OptionError
 from ...core.results.model_figures import TrainingFigure
-from ...core.training.pytorch import require_torch
+from ...core.training.pytorch import has_torch, require_torch
 from ...core.training.schedule import Schedule
 from ...core.training.torch_graph import require_trainable
 from ...quantize.schemes import find_scheme
@@ -24,28 +23,28 @@ _INSTEAD = f"leave out {_TRAIN}"
 _FEW = 200  # samples: fewer are learnt by heart
 
 
-def trains(options: QuantizeOptions) -> bool:
+def is_trained(options: QuantizeOptions) -> bool:
     """Return whether the quantized model is to be trained."""
     return options.train == "distill" and find_scheme(options.scheme).quantizes
 
 
 def require_training(options: QuantizeOptions) -> None:
     """Raise OptionError for a scheme that cannot be trained, PackageError without PyTorch."""
-    if trains(options):
+    if is_trained(options):
         find_scheme(options.scheme).require_extra("train")
         require_torch(_TRAIN, _INSTEAD)
 
 
 def torch_version(options: QuantizeOptions) -> str | None:
     """Return the version of PyTorch that trains, None where nothing is trained or can be."""
-    return version("torch") if trains(options) and find_spec("torch") else None
+    return version("torch") if is_trained(options) and has_torch() else None
 
 
 def training_schedule(
     options: QuantizeOptions, model: ModelProto, calib: Samples, seed: int
 ) -> Schedule | None:
     """Return how long is trained, None where nothing is. Raises ModelError, OptionError."""
-    if not trains(options):
+    if not is_trained(options):
         return None
     if calib.batch > 1:
         raise OptionError(

@@ -18,7 +18,7 @@ from rockpress.calibration_data.samples import Samples
 from rockpress.convert.chips.targets import find_target
 from rockpress.core.option_kinds import File
 from rockpress.core.options import Option, options_in
-from rockpress.pipeline import run_key
+from rockpress.core.training import pytorch
 from rockpress.pipeline.caching.content_keys import key_of
 from rockpress.pipeline.options.option_table import GROUPS, homes_of, options_of
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
@@ -116,7 +116,7 @@ def test_an_attack_by_gradients_is_made_once_torch_is_there(
     recipe = make_recipe(sample_path(MODEL), robustness=is_attacked)
     keys = []
     for spec in (None, object()):
-        monkeypatch.setattr(run_key, "find_spec", lambda name, spec=spec: spec)
+        monkeypatch.setattr(pytorch, "find_spec", lambda name, spec=spec: spec)
         keys.append(RunKey(recipe, "2.5.0").key())
     assert (keys[0] != keys[1]) == is_attacked
 
