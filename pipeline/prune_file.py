@@ -20,6 +20,7 @@ from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.pruning import Pruning, prune_task
+from .tasks.pruning_options import distils
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
     with staging(output.parent) as folder:
         staged = folder / output.name
-        if recipe.prune.recover == "distill":
+        if distils(recipe.prune):
             result = _distilled(pruning, ready, calib, recipe, staged, progress)
         else:
             result = pruning.write(staged)

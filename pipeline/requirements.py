@@ -19,6 +19,7 @@ from .recipes.recipe import Recipe, only_target, targets_of
 from .tasks.hybrid_mixing import without_hybrid_mixing
 from .tasks.pruning_options import (
     budget_of,
+    distils,
     prunes,
     require_cost,
     require_pruning,
@@ -84,7 +85,7 @@ def pruning_target(recipe: Recipe) -> Target:
 
 
 def _require_recovering(recipe: Recipe) -> None:
-    if recipe.prune.recover == "distill":
+    if distils(recipe.prune):
         from ..prune.distillation.distil import (
             require_recovering,  # for others there is no need of it
         )
@@ -94,14 +95,12 @@ def _require_recovering(recipe: Recipe) -> None:
 
 def trains(recipe: Recipe) -> bool:
     """Return whether a run of a recipe trains, for which it takes PyTorch."""
-    is_recovered = recipe.prune.recover == "distill" and budget_of(recipe.prune) is not None
-    return is_recovered or is_trained(recipe.quantize)
+    return distils(recipe.prune) or is_trained(recipe.quantize)
 
 
 def require_packages(recipe: Recipe) -> None:
     """Raise PackageError where a run of a recipe takes a package that is not installed."""
-    if budget_of(recipe.prune) is not None:
-        _require_recovering(recipe)
+    _require_recovering(recipe)
     require_training(recipe.quantize)
 
 

@@ -18,7 +18,7 @@ from ...prune.results.prune_result import PruneResult
 from ..figures.build_figures import pruning_figure, ratio
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, prune_task
-from ..tasks.pruning_options import budget_of, prunes
+from ..tasks.pruning_options import budget_of, distils, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
 from .target_run import MODEL, PrunedModel, TargetRun
@@ -76,7 +76,7 @@ class Distil(Stage):
     is_cached = True
 
     def applies(self, run: TargetRun) -> bool:
-        return prunes(run.recipe.prune) and run.recipe.prune.recover == "distill"
+        return distils(run.recipe.prune)
 
     def reads(self, run: TargetRun) -> tuple[str, ...]:
         return (Prune.name,)

@@ -9,7 +9,7 @@ from ...core.diagnostics import Diagnostic, option
 from ...quantize.schemes import find_scheme
 from ..options.option_table import options_of
 from ..recipes.recipe import Recipe, targets_of
-from .pruning_options import budget_of, prunes
+from .pruning_options import budget_of, distils, prunes
 from .quantization_training import is_trained
 
 
@@ -73,7 +73,7 @@ _RULES = (
     ),
     _Idle(
         ("recover_time", "recover_steps"),
-        lambda recipe: recipe.prune.recover != "distill" or not prunes(recipe.prune),
+        lambda recipe: not distils(recipe.prune),
         f"nothing is trained without {option('prune')} and {option('recover', 'distill')}",
     ),
     _Idle(

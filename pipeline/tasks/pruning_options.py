@@ -26,6 +26,11 @@ def prunes(options: PruneOptions) -> bool:
     return budget_of(options) is not None or options.sparsity is not None
 
 
+def distils(options: PruneOptions) -> bool:
+    """Return whether what is left of a pruned model is to be trained."""
+    return prunes(options) and options.recover == "distill"
+
+
 def require_pruning(options: PruneOptions) -> None:
     """Raise OptionError when nothing says what to prune."""
     if not prunes(options):

@@ -52,17 +52,24 @@ def demo_samples(count: int) -> Samples:
     return ready_model(sample_path(MODEL)).samples(sample_path(CALIBRATION), how, count)
 
 
-@pytest.mark.parametrize("command", ["prune", "run"])
+@pytest.mark.parametrize(
+    ("command", "pruning"),
+    [
+        ("prune", "--budget cycles=-30%"),
+        ("run", "--prune cycles=-30%"),
+        ("run", "--sparsity 2:4 --target rk3576"),
+    ],
+)
 def test_distillation_without_torch_ends_at_once(
     command: str,
+    pruning: str,
     no_torch: None,
     tmp_path: Path,
     rockpress: Run,
 ) -> None:
     """Before samples are read: the one that is named here would be an error of its own."""
     out = tmp_path / ("o.onnx" if command == "prune" else "o")
-    budget = "--budget" if command == "prune" else "--prune"
-    options = [budget, "cycles=-30%", "--calib", str(tmp_path / "none"), "-o", str(out)]
+    options = [*pruning.split(), "--calib", str(tmp_path / "none"), "-o", str(out)]
     code, _, err = rockpress(command, str(sample_path(MODEL)), *options, "--recover", "distill")
     assert code == 1
     assert "--recover distill needs PyTorch" in err
