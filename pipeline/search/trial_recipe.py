@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ def trial_recipe(recipe: Recipe, point: Point, samples: Mapping[str, Any]) -> st
     point sets, and ``samples``, options of the samples and of the machine, in this order of growing
     weight; no gates, and nothing of the first two that has no effect beside the third.
     """
-    settings = {name: value_of(setting) for name, setting in point.settings}
-    recipe = with_settings(recipe, dict(point.settings))
+    values = _values(dict(point.settings))
+    recipe = _with_values(recipe, values)
     idle = idle_names(recipe)
-    options = _counted(recipe) | {
+    options = _counted(recipe, idle) | {
         described.name: plain(
             _absolute(described.name, getattr(getattr(recipe, group), described.name))
         )
@@ -48,7 +48,7 @@ def trial_recipe(recipe: Recipe, point: Point, samples: Mapping[str, Any]) -> st
         if described.name not in {*_NOT_OF_A_TRIAL, *idle} and recipe.is_explicit(described.name)
         for group, _ in homes_of(described.name)[:1]
     }
-    options |= settings | dict(samples)
+    options |= values | dict(samples)
     described = {each.name: each for each in options_of(VERB)}
     lines = [f"model = {toml_text(str(recipe.model.absolute()))}"]
     tables: list[str] = []
@@ -62,16 +62,22 @@ def trial_recipe(recipe: Recipe, point: Point, samples: Mapping[str, Any]) -> st
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Setting]) -> Recipe:
     """Return a recipe with values of a point, and without gates. Raises OptionError."""
-    values = {name: value_of(setting) for name, setting in settings.items()}
+    return _with_values(recipe, _values(settings))
+
+
+def _values(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    return {name: value_of(setting) for name, setting in settings.items()}
+
+
+def _with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     return recipe.with_options(**values, **_NO_GATES)
 
 
-def _counted(recipe: Recipe) -> dict[str, Any]:
+def _counted(recipe: Recipe, idle: Set[str]) -> dict[str, Any]:
     """Return what limits the searches and the training of a point by counts.
 
     Where the user has given a limit, that is it.
     """
-    idle = idle_names(recipe)
     return {
         name: value
         for limit in (_COUNTED, _COUNTED_STEPS, _COUNTED_TRAINING)
