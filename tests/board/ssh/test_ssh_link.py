@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,10 @@ from rockpress.board.board_session import BoardSession
 from rockpress.board.links.address import read_address
 from rockpress.board.links.shell_link import ShellLink
 from rockpress.board.links.ssh import open_ssh
-from ssh_board import SshBoard, ssh_board
+from ssh_board import SshBoard
 from stand_in_board import NPU, StandInBoard
 
 ECHO = b"import sys\nfor line in sys.stdin.buffer:\n    print(len(line), flush=True)\n"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
-    with ssh_board(tmp_path_factory.mktemp("board")) as board:
-        yield board
-
-
-@pytest.fixture
-def board(running: SshBoard, monkeypatch: pytest.MonkeyPatch) -> SshBoard:
-    monkeypatch.setenv("PATH", running.search_path)
-    running.reset()
-    return running
 
 
 def opened(board: SshBoard) -> ShellLink:

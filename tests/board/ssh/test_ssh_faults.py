@@ -19,19 +19,6 @@ from rockpress.core.errors import BoardError
 from ssh_board import SshBoard, ssh_board, waited_for
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
-    with ssh_board(tmp_path_factory.mktemp("board")) as board:
-        yield board
-
-
-@pytest.fixture
-def board(running: SshBoard, monkeypatch: pytest.MonkeyPatch) -> SshBoard:
-    monkeypatch.setenv("PATH", running.search_path)
-    running.reset()
-    return running
-
-
 def fault_of(address: str, fault: str) -> BoardError:
     """Connect, and return the error, which has to be this fault, in one line with a hint."""
     with pytest.raises(BoardError) as caught:
