@@ -25,6 +25,7 @@ from rockpress.cli.phrases import command_phrase
 from rockpress.cli.stop_signals import STOPPING
 from rockpress.core.diagnostics import speaking
 from samples import labelled_images, noise_images
+from stand_in_board import StandInBoard
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -140,6 +141,15 @@ def image_folder(tmp_path: Path) -> Path:
 def labelled_folder(tmp_path: Path) -> Path:
     """A folder for each of the classes a, b and c, with four PNG images of 40x36 pixels in each."""
     return labelled_images(tmp_path / "labelled", "abc", count=4)
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
+    """An RK3588 that is a folder of this machine, with a stand-in for its runtime."""
+    board = StandInBoard(tmp_path / "board")
+    for name, value in board.environment.items():
+        monkeypatch.setenv(name, value)
+    return board
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A board that is this machine, with a stand-in for its runtime."""
+"""A link to a board that is this machine, and models for it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from rockpress.calibration_data.bundled import MODEL, sample_path
 from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.recipes.recipe import Recipe
 from stand_in_board import StandInBoard
-
-
-@pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
-    board = StandInBoard(tmp_path / "board")
-    for name, value in board.environment.items():
-        monkeypatch.setenv(name, value)
-    return board
 
 
 @pytest.fixture

@@ -15,14 +15,6 @@ from stand_in_board import NPU, StandInBoard, built_runtime
 DEVICE = "/dev/dri/renderD129"
 
 
-@pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
-    board = StandInBoard(tmp_path / "board")
-    for name, value in board.environment.items():
-        monkeypatch.setenv(name, value)
-    return board
-
-
 def test_a_board_that_has_all_is_one_screen(board: StandInBoard, rockpress: Run) -> None:
     done = rockpress("doctor", "--board", "local")
     assert done.code == 0, done.err

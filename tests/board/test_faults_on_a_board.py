@@ -14,14 +14,6 @@ _INIT = "E RKNN: [01:19:04.510] "
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
-    board = StandInBoard(tmp_path / "board")
-    for name, value in board.environment.items():
-        monkeypatch.setenv(name, value)
-    return board
-
-
-@pytest.fixture
 def model(tmp_path: Path) -> Path:
     return rknn_with_manifest(tmp_path / "net.rknn", ())
 

@@ -1,4 +1,4 @@
-"""A board that is this machine, and a toolkit that computes in ONNX Runtime."""
+"""A toolkit that computes in ONNX Runtime, and a model that it built."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ from commands import Run
 from fake_toolkit import FakeToolkit
 from rockpress.accuracy.runners import run_onnxruntime
 from rockpress.convert.manifest import manifest_path, read_manifest
-from stand_in_board import StandInBoard
-
-
-@pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
-    board = StandInBoard(tmp_path / "board")
-    for name, value in board.environment.items():
-        monkeypatch.setenv(name, value)
-    return board
 
 
 @pytest.fixture

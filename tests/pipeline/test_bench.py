@@ -54,14 +54,6 @@ def model(tmp_path: Path) -> Path:
     return rknn_with_manifest(tmp_path / "net.rknn", LAYERS)
 
 
-@pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInBoard:
-    board = StandInBoard(tmp_path / "board")
-    for name, value in board.environment.items():
-        monkeypatch.setenv(name, value)
-    return board
-
-
 def bench_json(rockpress: Run, model: Path, *args: object) -> dict[str, Any]:
     done = rockpress("bench", model, "--board", "local", "--quiet", "--json", *QUICK, *args)
     assert done.code == 0, done.err
