@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +114,6 @@ def measure(case: Case, model: Model, file: Path, python: Path, limit: float) ->
         _add_compiler(outcome, result, folder / "log.txt")
         outcome.sqnr_db = exactness(model, file, folder, case.evaluation)
         return outcome
-
-
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as plain JSON values."""
-    return asdict(outcome)
 
 
 def _job(

@@ -1,32 +1,24 @@
-"""The file of outcomes: one is added after each conversion."""
+"""The file of outcomes, and what is printed of one."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-from .measure import Case, Outcome, outcome_document
+from ..results_file import add_document, read_documents
+from .measure import Case, Outcome
 
 
 def read_outcomes(file: Path) -> dict[str, Outcome]:
     """Return the key of a case -> its outcome; nothing when there is no file yet."""
-    documents = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: Outcome(**document) for key, document in documents.items()}
+    return {key: Outcome(**document) for key, document in read_documents(file).items()}
 
 
 def add_outcome(file: Path, case: Case, outcome: Outcome) -> dict[str, Outcome]:
     """Add one result to the file; several runs may share it, each with its own models."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        results = {**read_outcomes(file), case.key: outcome}
-        documents = {key: outcome_document(result) for key, result in sorted(results.items())}
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(documents, indent=1))
-        part.replace(file)
-    return results
+    add_document(file, case.key, asdict(outcome))
+    return read_outcomes(file)
 
 
 def print_outcome(case: Case, outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quantizations.text import characters_right, read_text, vocabulary
+from ..quantizations.text import characters_right, texts_in
 from .methods import DET, LITE0, REC
 
 Array = NDArray[Any]
@@ -29,18 +29,16 @@ def points(
 ) -> Array:
     """Return the points of each sample, from 0 to 1 and nan where it does not count: (samples,).
 
-    ``wanted`` and ``found`` are outputs (samples, elements). 1 for a right class with ``labels``;
-    for the recogniser the share of characters read right, for the detector intersection over union
-    with the float model's map of text, for EfficientNet 1 for an equal first class, where the float
-    model is sure.
+    ``target`` are the float model's outputs, both (samples, elements). 1 for a right class with
+    ``labels``; for the recogniser the share of characters read right, for the detector intersection
+    over union with the float model's map of text, for EfficientNet 1 for an equal first class,
+    where the float model is sure.
     """
     if labels is not None:
         right: Array = (outputs.argmax(1) == np.array(labels)).astype(float)
         return right
     if model == REC:
-        alphabet = vocabulary(file)
-        read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
-        pairs = zip(read, texts, strict=True)
+        pairs = zip(texts_in(outputs, file), texts, strict=True)
         return np.array([characters_right([line], [text]) for line, text in pairs])
     if model == DET:
         pages = zip(target > _TEXT, outputs > _TEXT, strict=True)
@@ -60,9 +58,7 @@ def scored(
 ) -> float:
     """Return the mean of ``points``, but of all characters and all pixels of text together."""
     if model == REC:
-        alphabet = vocabulary(file)
-        read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
-        return characters_right(read, texts)
+        return characters_right(texts_in(outputs, file), texts)
     if model == DET:
         return overlap(target > _TEXT, outputs > _TEXT)
     return float(np.nanmean(points(model, file, target, outputs, labels, texts)))

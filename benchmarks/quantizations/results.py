@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..results_file import add_document, read_documents
 from .methods import Cell
 from .quantizing import Cost, QuantizeSetup, quantized
 from .running import Run, fixed_model, reference, run_onnxruntime, run_quantized, run_toolkit
@@ -76,21 +75,13 @@ def _result(cell: Cell, file: Path, run: Run, cost: Cost | None, setup: Quantize
 
 def read_results(file: Path) -> dict[str, Result]:
     """Return cell key -> result; empty without a file."""
-    documents = json.loads(file.read_text()) if file.is_file() else {}
-    return {key: _read(document) for key, document in documents.items()}
+    return {key: _read(document) for key, document in read_documents(file).items()}
 
 
 def keep_result(file: Path, cell: Cell, result: Result) -> dict[str, Result]:
     """Add one result to the file, and return all that are in it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        results = {**read_results(file), cell.key: result}
-        documents = {key: asdict(result) for key, result in sorted(results.items())}
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(documents, indent=1))
-        part.replace(file)
-    return results
+    add_document(file, cell.key, asdict(result))
+    return read_results(file)
 
 
 def _read(document: dict[str, object]) -> Result:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .methods import LITE0, REC, YOLO
-from .text import characters_right, read_text, vocabulary
+from .text import characters_right, texts_in
 
 Array = NDArray[Any]
 
@@ -55,7 +55,7 @@ def scored(model: str, file: Path, expected: Array, outputs: Array, texts: list[
         agreement=float(np.mean(equal)) if model in _CLASSES else None,
         sure_agreement=float(np.mean(chosen)) if chosen else None,
         sure=len(chosen),
-        characters=_characters(file, outputs, texts) if model == REC else None,
+        characters=characters_right(texts_in(outputs, file), texts) if model == REC else None,
         signal=signal,
         noise=noise,
     )
@@ -97,9 +97,3 @@ def _levelled(file: Path, expected: Array, outputs: Array) -> tuple[Array, Array
 
 def _first_probability(logits: Array) -> float:
     return float(1 / np.exp(logits - logits.max()).sum())
-
-
-def _characters(file: Path, outputs: Array, texts: list[str]) -> float:
-    alphabet = vocabulary(file)
-    read = [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
-    return characters_right(read, texts)

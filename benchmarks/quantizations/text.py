@@ -33,6 +33,12 @@ def read_text(steps: NDArray[Any], alphabet: Sequence[str]) -> str:
     return "".join(alphabet[step] for step, last in zip(best, before, strict=True) if step != last)
 
 
+def texts_in(outputs: NDArray[Any], file: Path) -> list[str]:
+    """Return what outputs (samples, elements) of the PP-OCR model in a file say."""
+    alphabet = vocabulary(file)
+    return [read_text(output.reshape(-1, len(alphabet)), alphabet) for output in outputs]
+
+
 def characters_right(read: Sequence[str], written: Sequence[str]) -> float:
     """Return one minus edits per character written, spaces aside; not below 0.
 

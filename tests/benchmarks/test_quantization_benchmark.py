@@ -17,7 +17,9 @@ from benchmarks.conversions import plain
 from benchmarks.quantizations.bootstrap import difference
 from benchmarks.quantizations.lines import lines
 from benchmarks.quantizations.methods import CLS, METHODS, NAMES, REC, cells_of
-from benchmarks.quantizations.scores import decibels, scored
+from benchmarks.quantizations.quantizing import Cost
+from benchmarks.quantizations.results import Result, keep_result, read_results
+from benchmarks.quantizations.scores import Scores, decibels, scored
 from benchmarks.quantizations.text import characters_right, read_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +61,19 @@ def test_scores_by_hand() -> None:
     assert scores.cosine == pytest.approx((24 / 25 + 1) / 2)
     assert scores.sqnr_db == pytest.approx(10 * math.log10(13))
     assert scores.agreement == 0.5 and scores.sure_agreement is None
+
+
+def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
+    first, second = cells_of([CLS], [METHODS[0].name, METHODS[1].name], 8, 16)
+    scores = Scores(0.9, 20.0, None, None, 0, 0.5, [1.0], [0.01])
+    results = (
+        Result("", Cost(0, 1.0, 2.0, 3.0), size=7, scores=scores),
+        Result("no", Cost(1, 0, 0, 0)),
+    )
+    file = tmp_path / "results" / "r.json"
+    keep_result(file, second, results[1])
+    kept = keep_result(file, first, results[0])
+    assert kept == read_results(file) == {first.key: results[0], second.key: results[1]}
 
 
 def test_decibels_without_noise_or_signal() -> None:
