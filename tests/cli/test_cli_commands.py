@@ -23,6 +23,7 @@ from commands import COMMAND, Ended, Run, in_a_process
 from graphs import model_of
 from rockpress.report.documents.document import comparable
 from rockpress.report.documents.report_reader import read_report
+from terminals import read_all
 
 pytestmark = pytest.mark.toolkit
 
@@ -522,17 +523,6 @@ def test_a_model_that_ends_earlier(
 # Terminals
 
 
-def everything_from(reader: int) -> bytes:
-    content = b""
-    try:
-        while chunk := os.read(reader, 65536):
-            content += chunk
-    except OSError:  # how a terminal says that nobody writes any more
-        pass
-    os.close(reader)
-    return content
-
-
 def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
     """What a command writes to stdout and to stderr, each a terminal of its own."""
     streams = [pty.openpty(), pty.openpty()]
@@ -547,7 +537,7 @@ def on_a_terminal(columns: int, *args: object) -> tuple[bytes, bytes]:
         os.close(writer)
     # both at once and from the start: a full terminal would stop the command
     with ThreadPoolExecutor(2) as pool:
-        written = list(pool.map(everything_from, [reader for reader, _ in streams]))
+        written = list(pool.map(read_all, [reader for reader, _ in streams]))
     assert process.wait(timeout=300) == 0
     return written[0], written[1]
 

@@ -24,6 +24,7 @@ from rockpress.core.results.model_figures import (
 )
 from rockpress.core.results.report import Report, TargetReport, ToolVersion
 from rockpress.report.documents.document import to_document
+from terminals import read_all
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -205,10 +206,10 @@ def test_a_terminal_is_not_too_narrow(columns: int, tmp_path: Path) -> None:
     place = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     line = [*COMMAND, "compare", *map(str, files)]
     with subprocess.Popen(line, stdout=theirs, env=place) as command:
+        os.close(theirs)
+        text = read_all(ours).decode()
         assert command.wait(60) == 0
-    os.close(theirs)
-    shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", os.read(ours, 100_000).decode()).splitlines()
-    os.close(ours)
+    shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text).splitlines()
     assert max(map(len, shown)) <= columns
     assert sum(line.startswith("result") for line in shown) == (2 if columns < 100 else 1)
     assert "b against a: size +0.0%, latency +100.0%" in " ".join(shown)

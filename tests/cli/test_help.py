@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import termios
-from contextlib import suppress
 
 import pytest
 import typer
@@ -23,6 +22,7 @@ from rockpress.cli.main import COMMANDS, app
 from rockpress.convert.chips.targets import TARGET_NAMES
 from rockpress.core.options import options_in
 from rockpress.pipeline.options.option_table import GROUPS, HEADINGS
+from terminals import read_all
 
 WIDTHS = (60, 80, 120, 200)
 
@@ -49,11 +49,7 @@ def test_the_width_is_that_of_the_terminal(width: int) -> None:
     command = [sys.executable, "-m", "rockpress", "run", "--help"]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ours, env=environ)
     os.close(ours)
-    said = b""
-    with suppress(OSError):  # Linux's way to say that it is closed
-        while block := os.read(terminal, 1 << 16):
-            said += block
-    os.close(terminal)
+    said = read_all(terminal)
     assert child.wait() == 0
     longest = max(map(len, said.decode().splitlines()))
     assert width - 15 < longest <= width

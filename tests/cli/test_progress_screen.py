@@ -18,6 +18,7 @@ from rockpress.cli.progress_log import ShownOnce
 from rockpress.cli.run_clock import RunClock
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.progress import ExpectedStage, Progress
+from terminals import read_all
 
 PLAN = [
     ExpectedStage("baseline", "", 3, is_measured=True),
@@ -99,13 +100,7 @@ def test_finished_stages_stay_on_a_terminal(width: int) -> None:
     environ = {**os.environ, "COLUMNS": str(width), "LINES": "24", "TERM": "xterm"}
     child = subprocess.Popen([sys.executable, "-c", WALK], stderr=slave, env=environ)
     os.close(slave)
-    said = b""
-    try:
-        while block := os.read(master, 1 << 16):
-            said += block
-    except OSError:  # Linux's way to say that it is closed
-        pass
-    os.close(master)
+    said = read_all(master)
     assert child.wait() == 0
     rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", said.decode()).replace("\r", "\n").splitlines()
     assert max(map(len, rows)) <= width

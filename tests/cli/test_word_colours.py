@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from terminals import read_all
+
 CODE = re.compile(r"\x1b\[[\d;]*m")
 WARNS = """
 from rockpress.cli.progress_display import watching
@@ -31,15 +33,7 @@ def stderr_of(command: list[str], *, terminal: bool, **variables: str) -> str:
     ours, its = pty.openpty()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=its, env=environment)
     os.close(its)
-    text = b""
-    try:
-        while part := os.read(ours, 1 << 16):
-            text += part
-    except OSError:  # how a terminal says that the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    return text.decode().replace("\r\n", "\n")
+    return read_all(ours).decode().replace("\r\n", "\n")
 
 
 FAILS = [sys.executable, "-m", "rockpress", "inspect", "nowhere.onnx"]

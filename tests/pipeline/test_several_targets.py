@@ -35,6 +35,7 @@ from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
 from rockpress.report.documents.document import comparable, to_document
 from rockpress.report.formats import md
 from samples import save_feeds
+from terminals import read_all
 
 pytestmark = pytest.mark.toolkit
 
@@ -309,13 +310,7 @@ def test_a_terminal_gets_a_row_for_each_target(
     line = ["convert", small_cnn, *TWO, "--jobs", 2, "-o", "out"]
     process = place.start(*line, stdout=subprocess.DEVNULL, stderr=writer)
     os.close(writer)
-    written = b""
-    try:
-        while chunk := os.read(stderr, 65536):
-            written += chunk
-    except OSError:  # how a terminal says that nobody writes any more
-        pass
-    os.close(stderr)
+    written = read_all(stderr)
     assert process.wait(timeout=300) == 0
     rows = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written.decode()))
     for target in ("rk3588", "rk3566"):

@@ -10,9 +10,10 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+
+from terminals import read_all
 
 LOG = 0  # no terminal
 CODE = re.compile(r"\x1b\[([\d;]*)m")
@@ -38,17 +39,6 @@ def printed(program: Path, width: int, *variables: str) -> str:
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     process = subprocess.Popen(command, stdout=its, env=variables_of)
     os.close(its)
-    text = b"".join(_read(ours)).decode()
+    text = read_all(ours).decode()
     assert process.wait() == 0
     return text.replace("\r\n", "\n")
-
-
-def _read(descriptor: int) -> Iterator[bytes]:
-    with open(descriptor, "rb", buffering=0) as terminal:
-        while True:
-            try:
-                if not (part := terminal.read(1 << 16)):
-                    return
-            except OSError:  # how a terminal says that the other side is closed
-                return
-            yield part
