@@ -5,7 +5,6 @@ The screens are text files in ``screens/``; ROCKPRESS_WRITE_SCREENS=1 writes the
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from printed_screens import CODE, LOG, printed
+from printed_screens import CODE, LOG, printed, require_as_before
 from result_reports import NEXT_REPORT, PASSED, REPORTS, report
 from rknn_files import rknn_with_manifest
 from rockpress.cli.commands import run as run_command
@@ -53,16 +52,9 @@ def screens(width: int, *variables: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_screen_is_what_it_was(name: str) -> None:
-    parts = []
-    for width in (*WIDTHS, LOG):
-        title = f"{width} columns" if width else "a log"
-        parts.append(f"===== {title}\n{CODE.sub('', screens(width)[name])}")
-    text = "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
-    file = SCREENS / f"{name}.txt"
-    if os.environ.get("ROCKPRESS_WRITE_SCREENS"):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    assert file.read_text() == text
+    require_as_before(
+        SCREENS / f"{name}.txt", {width: screens(width)[name] for width in (*WIDTHS, LOG)}
+    )
 
 
 @pytest.mark.parametrize("name", REPORTS)

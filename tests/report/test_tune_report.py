@@ -6,7 +6,6 @@ The screens are text files in ``screens/``; ROCKPRESS_WRITE_SCREENS=1 writes the
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from printed_screens import CODE, LOG, printed
+from printed_screens import CODE, LOG, printed, require_as_before
 from rockpress.cli.phrases import command_phrase
 from rockpress.core.diagnostics import mentioned, render, speaking
 from rockpress.core.results.tune_report import RetentionRange, TuneReport
@@ -44,15 +43,9 @@ def screens(width: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", TUNES)
 def test_the_screen_is_what_it_was(name: str) -> None:
-    parts = []
-    for width in (*WIDTHS, LOG):
-        title = f"{width} columns" if width else "a log"
-        parts.append(f"===== {title}\n{CODE.sub('', screens(width)[name])}")
-    text = "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
-    file = SCREENS / f"{name}.txt"
-    if os.environ.get("ROCKPRESS_WRITE_SCREENS"):
-        file.write_text(text)
-    assert file.read_text() == text
+    require_as_before(
+        SCREENS / f"{name}.txt", {width: screens(width)[name] for width in (*WIDTHS, LOG)}
+    )
 
 
 @pytest.mark.parametrize("name", TUNES)

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def printed(program: Path, width: int, *variables: str) -> str:
     text = read_all(ours).decode()
     assert process.wait() == 0
     return text.replace("\r\n", "\n")
+
+
+def require_as_before(file: Path, screens: Mapping[int, str]) -> None:
+    """Fail unless a file holds these texts, by their width, without their colours.
+
+    With ROCKPRESS_WRITE_SCREENS in the environment it is written anew.
+    """
+    parts = [
+        f"===== {f'{width} columns' if width else 'a log'}\n{CODE.sub('', screen)}"
+        for width, screen in screens.items()
+    ]
+    text = "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+    if os.environ.get("ROCKPRESS_WRITE_SCREENS"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert file.read_text() == text
