@@ -12,7 +12,7 @@ from rockpress.calibration_data.samples import open_samples
 from rockpress.calibration_data.sources import array_files
 from rockpress.calibration_data.sources.open_source import open_source
 from rockpress.calibration_data.sources.source_types import ImageSource, TensorSource
-from rockpress.core.errors import SamplesError
+from samples import refused
 
 
 def header(text: str, version: bytes = b"\x01\x00") -> bytes:
@@ -24,14 +24,6 @@ def header(text: str, version: bytes = b"\x01\x00") -> bytes:
 
 def described(shape: str, kind: str = "|u1") -> bytes:
     return header(f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}\n")
-
-
-def refused(path: Path) -> SamplesError:
-    with pytest.raises(SamplesError) as caught:
-        open_source(path)
-    assert str(path) in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 6), (5, 4, 6, 1), (5, 4, 6, 3), (5, 4, 6, 4)])

@@ -13,6 +13,7 @@ from rockpress.calibration_data.sources.label_texts import natural_key
 from rockpress.calibration_data.sources.open_source import open_source
 from rockpress.calibration_data.sources.source_types import ImageFiles, Source, TensorFiles
 from rockpress.core.errors import SamplesError
+from samples import refused
 
 
 def save_images(folder: Path, *names: str) -> None:
@@ -37,14 +38,6 @@ def labels_of(source: Source) -> list[int]:
     assert source.labels is not None
     assert source.labels.classes().dtype == np.int64
     return [int(label) for label in source.labels.classes()]
-
-
-def refused(path: Path) -> SamplesError:
-    with pytest.raises(SamplesError) as caught:
-        open_source(path)
-    assert str(path) in caught.value.message
-    assert caught.value.hint
-    return caught.value
 
 
 def test_a_flat_folder_is_unlabelled_and_sorted_as_a_person_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Samples of tests: pixels that are noise, and the files that hold samples."""
+"""Samples of tests: pixels that are noise, the files that hold samples, and those refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from rockpress.calibration_data.sources.open_source import open_source
+from rockpress.core.errors import SamplesError
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
@@ -45,3 +49,12 @@ def save_feeds(path: Path, feeds: Sequence[dict[str, Array]], **arrays: Array) -
     joined = {name: np.concatenate([sample[name] for sample in feeds]) for name in feeds[0]}
     np.savez(path, **joined, **arrays)
     return path
+
+
+def refused(path: Path) -> SamplesError:
+    """Return the error of samples that cannot be opened, which names them and has a hint."""
+    with pytest.raises(SamplesError) as caught:
+        open_source(path)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+    return caught.value
