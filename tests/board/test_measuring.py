@@ -6,13 +6,16 @@ what it slept too long, and tells the time of a run itself.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from rockpress.board.agent.measuring import _agree as agree
+from rockpress.board.agent.measuring import _spread as spread
 from rockpress.board.board_session import BenchSettings, BoardSession
 from rockpress.board.links.local import LocalLink
+from rockpress.core.results.board_figures import spread_of
 from stand_in_board import NPU, StandInBoard
 
 QUICK = BenchSettings(runs=10, rounds=3, drift_runs=0, energy_seconds=0)
@@ -34,6 +37,12 @@ def test_times_are_those_of_the_runtime(
     assert timings.first_run_ms >= 90
     assert max(timings.run_ms) > 20
     assert (timings.set_ms.p50 >= 3, timings.get_ms.p50 >= 2) == (True, True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 11, 99, 100, 150])
+def test_the_agent_which_runs_alone_has_the_percentiles_of_the_report(count: int) -> None:
+    times = tuple(float(1 + 7 * index % count) for index in range(count))
+    assert spread(times) == asdict(spread_of(times))
 
 
 def test_a_runtime_that_tells_no_times(
