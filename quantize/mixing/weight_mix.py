@@ -31,7 +31,8 @@ def mixed_weights(
     model: ModelProto,
     layers: Sequence[WeightedLayer],
     bits: int,
-    render_with: Render,
+    render_alone: Render,
+    render_together: Render,
     held_out: HeldOut,
     mixed: MixedPrecision,
     progress: Progress = SILENT,
@@ -39,16 +40,17 @@ def mixed_weights(
     """Return choices of weights to leave in float16, each with its size and SQNR, smallest first.
 
     ``layers`` are those whose weights are rounded to ``bits`` otherwise; the ``model``'s other
-    weights are float16 in any case. Ends after ``mixed.seconds``, or so many choices, with what was
-    measured.
+    weights are float16 in any case. ``render_alone`` renders layers whose noise is measured, one
+    weight's at a time, ``render_together`` those of a choice. Ends after ``mixed.seconds``, or so
+    many choices, with what was measured.
     """
     half, whole = mixed.allowances()
-    noise = _sensitivities(layers, render_with, held_out, half, progress)
+    noise = _sensitivities(layers, render_alone, held_out, half, progress)
     sizes = WeightSizes(model, layers, bits)
 
     def sqnr_db(names: tuple[str, ...]) -> float:
         rounded = [layer for layer in layers if layer.weight_name not in names]
-        return held_out.sqnr_db(render_with(rounded))
+        return held_out.sqnr_db(render_together(rounded))
 
     choices = _growing_choices(noise, sizes, 1 + mixed.budget.most)
     return search(choices, sqnr_db, mixed.budget, whole, progress)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-from ...core.graphs.graph import Graph, drop_unread, free_name
+from ...core.graphs.graph import Graph, drop_unread, free_name, set_attribute
 from ...core.graphs.sparsity import sparse_axis
 from ...core.types import Array, Float32, Float64
 from ..graph_parts.placement import weighted_nodes
@@ -142,26 +142,42 @@ def lost_mean(
 
 def with_rounded_weights(model: ModelProto, rounded: Mapping[str, Rounded]) -> ModelProto:
     """Return a float copy of the model whose layers have the rounded weights, and their biases."""
+    graph = Graph(model)
+    values: dict[str, tuple[Array, Array | None]] = {}
+    for layer in layers_from(graph, weighted_nodes(graph)):
+        if (integers := rounded.get(layer.name)) is not None:
+            scales = integers.scales.astype(np.float64).reshape(layer.groups, -1, 1)
+            weight = layer.weight_like(layer.matrix(integers.steps) * scales)
+            has_bias = len(layer.node.input) > 2
+            bias = integers.bias
+            is_needed = bias is not None and (has_bias or bias.any())
+            values[layer.name] = weight, bias if is_needed else None
+    return with_layer_weights(model, values)
+
+
+def with_layer_weights(
+    model: ModelProto, values: Mapping[str, tuple[Array, Array | None]]
+) -> ModelProto:
+    """Return a copy of the model with other weights, and biases, by layer name; each its own.
+
+    A bias of None is left as it is. Raises KeyError for a name that no node gives.
+    """
     copy = ModelProto()
     copy.CopyFrom(model)
-    graph = Graph(model)
-    taken = set(graph.names)
-    layers = {layer.name: layer for layer in layers_from(graph, weighted_nodes(graph))}
-    for node in copy.graph.node:
-        integers = rounded.get(node.output[0]) if node.output else None
-        if integers is None:
-            continue
-        layer = layers[node.output[0]]
-        scales = integers.scales.astype(np.float64).reshape(layer.groups, -1, 1)
-        values = {1: layer.weight_like(layer.matrix(integers.steps) * scales)}
-        if integers.bias is not None and (len(node.input) > 2 or integers.bias.any()):
-            values[2] = integers.bias
-        for position, value in values.items():
-            name = free_name(f"{node.output[0]}.{('weight', 'bias')[position - 1]}", taken)
+    taken = set(Graph(model).names)
+    nodes = {node.output[0]: node for node in copy.graph.node if node.output}
+    for layer, (weight, bias) in values.items():
+        node = nodes[layer]
+        for position, value in ((1, weight), (2, bias)):
+            if value is None:
+                continue
+            name = free_name(f"{layer}.{('weight', 'bias')[position - 1]}", taken)
             taken.add(name)
             tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
             copy.graph.initializer.append(tensor)
             del node.input[position : position + 1]
             node.input.insert(position, name)
+            if position == 2 and node.op_type == "Gemm":
+                set_attribute(node, "beta", 1.0)
     drop_unread(copy)
     return copy

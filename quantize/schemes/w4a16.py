@@ -8,7 +8,7 @@ leaves in float16 (2.3.2 and 2.5.0), and so does this.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,15 +16,21 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ...core.types import Float64
+from ...core.types import Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
 from ..rendering.plan import Plan, Weight
+from ..rendering.refitted_rounding import refitted_model
 from ..rendering.rounding import Rounded, corrected_bias, nearest, solved, with_rounded_weights
-from ..statistics.tensor_statistics import Calibration, InputMoments, collect_statistics
+from ..statistics.tensor_statistics import (
+    Calibration,
+    InputMoments,
+    SampleSubset,
+    collect_statistics,
+)
 from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
 
@@ -32,13 +38,15 @@ LIMIT = 7
 # of the scale with which nothing is clipped: with so few steps, clipping the largest weights pays
 _SHARES = np.linspace(1.0, 0.4, 13)
 _TRIES = 4
+# samples that layers are refitted on: to compare, and for the file
+_FEW_TO_REFIT, _MOST_TO_REFIT = 96, 512
 
 
 class W4A16(Scheme):
     """Layers multiply in float16; mixed precision leaves some weights there, for some space."""
 
     quantizes = True
-    methods = ("gptq", "mse", "min-max")
+    methods = ("gptq", "gptq-refit", "mse", "min-max")
     refusal = "is about the ranges of activations, which stay in float16 here"
     mixing = Mixing(
         kinds=("size", "sqnr"),
@@ -72,7 +80,7 @@ class FourBitCandidates:
     def __init__(self, task: Calibration) -> None:
         graph = Graph(task.model)
         layers = layers_from(graph, weighted_nodes(graph))
-        self._model = task.model
+        self._model, self._seed = task.model, task.seed
         self._layers = [layer for layer in layers if _is_rounded_by_the_toolkit(layer)]
         require_quantizable(task.model, [layer.node for layer in self._layers])
         self._progress = task.progress
@@ -85,7 +93,13 @@ class FourBitCandidates:
             progress=task.progress,
             total=len(task.samples),
         )
-        self._statistics = self._collect(task.samples)
+        refits = any(find_method(name).refits for name in task.methods)
+        self._refit_samples = SampleSubset(_MOST_TO_REFIT) if refits else None
+        self._statistics = self._collect(self._passing(task.samples))
+
+    def _passing(self, samples: Iterable[Feeds]) -> Iterable[Feeds]:
+        """Return the samples, of which those to refit on are stored as they pass."""
+        return samples if self._refit_samples is None else self._refit_samples.passing(samples)
 
     def candidate(self, method: str) -> tuple[Plan, ModelProto]:
         plan = Plan(SCHEME.name, self._statistics.count, {}, self._weights((), method), {}, method)
@@ -97,15 +111,20 @@ class FourBitCandidates:
     def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
         rounded = self._rounded(self._layers, plan.method)
 
-        def render_with(layers: Sequence[WeightedLayer]) -> ModelProto:
+        def render_alone(layers: Sequence[WeightedLayer]) -> ModelProto:
             names = [layer.name for layer in layers]
             return with_rounded_weights(self._model, {name: rounded[name] for name in names})
 
+        def render_together(layers: Sequence[WeightedLayer]) -> ModelProto:
+            return self._rendered(layers, plan.method)
+
+        refits = find_method(plan.method).refits
         tradeoffs = mixed_weights(
             self._model,
             self._layers,
             SCHEME.weight_bits,
-            render_with,
+            render_alone,
+            render_together if refits else render_alone,
             held_out,
             mixed,
             self._progress,
@@ -115,8 +134,9 @@ class FourBitCandidates:
 
     def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
         if len(held_out):
-            self._statistics = self._collect(held_out, before=self._statistics)
-        model = self._rendered(self.layers(plan), plan.method)
+            samples = self._passing(held_out)
+            self._statistics = self._collect(samples, before=self._statistics)
+        model = self._rendered(self.layers(plan), plan.method, _MOST_TO_REFIT)
         mark(model, SCHEME.name)
         return replace(plan, samples=self._statistics.count), model
 
@@ -124,8 +144,22 @@ class FourBitCandidates:
         names = set(plan.integer_weights)
         return [layer for layer in self._layers if layer.weight_name in names]
 
-    def _rendered(self, layers: Sequence[WeightedLayer], method: str) -> ModelProto:
-        return with_rounded_weights(self._model, self._rounded(layers, method))
+    def _rendered(
+        self, layers: Sequence[WeightedLayer], name: str, most: int = _FEW_TO_REFIT
+    ) -> ModelProto:
+        """Return the model with these layers rounded; if refitted, on ``most`` samples."""
+        method = find_method(name)
+        if self._refit_samples is None or not method.refits:
+            return with_rounded_weights(self._model, self._rounded(layers, name))
+
+        def round_matrix(layer: WeightedLayer, matrix: Float64, inputs: InputMoments) -> Float64:
+            steps, scales = _on_grid(matrix, inputs, method)
+            return np.asarray(steps * scales[:, :, None])
+
+        samples = self._refit_samples.evenly(most)
+        return refitted_model(
+            self._model, layers, samples, round_matrix, seed=self._seed, progress=self._progress
+        )
 
     def _rounded(self, layers: Sequence[WeightedLayer], name: str) -> dict[str, Rounded]:
         method, moments = find_method(name), self._statistics.moments
@@ -150,16 +184,22 @@ def _rounded(
     layer: WeightedLayer, inputs: InputMoments | None, method: QuantizationMethod
 ) -> Rounded:
     """Return one layer's weight in steps of -7 to 7, and its corrected bias."""
-    matrix = layer.matrix(layer.weight).astype(np.float64)
-    scales = np.maximum(np.abs(matrix).max(axis=2) / LIMIT, 1e-8)
-    if inputs is not None and method.ranges != min_max.METHOD.ranges:
-        variance = np.diagonal(inputs.covariance, axis1=1, axis2=2).reshape(layer.groups, 1, -1)
-        scales = least_error_scales(matrix, variance, scales)
-    steps = nearest(matrix, scales, LIMIT)
-    if inputs is not None and method.rounding.solve is not None:
-        steps, scales = _filled(method.rounding.solve, matrix, inputs, scales)
+    steps, scales = _on_grid(layer.matrix(layer.weight).astype(np.float64), inputs, method)
     whole, flat = layer.weight_like(steps).astype(np.int8), scales.ravel().astype(np.float32)
     return Rounded(whole, flat, corrected_bias(layer, whole, flat, inputs, method))
+
+
+def _on_grid(
+    matrix: Float64, inputs: InputMoments | None, method: QuantizationMethod
+) -> tuple[Float64, Float64]:
+    """Return a matrix (groups, outputs, inputs) in steps, and the scale of every output."""
+    scales = np.maximum(np.abs(matrix).max(axis=2) / LIMIT, 1e-8)
+    if inputs is not None and method.ranges != min_max.METHOD.ranges:
+        variance = np.diagonal(inputs.covariance, axis1=1, axis2=2).reshape(len(matrix), 1, -1)
+        scales = least_error_scales(matrix, variance, scales)
+    if inputs is None or method.rounding.solve is None:
+        return nearest(matrix, scales, LIMIT), scales
+    return _filled(method.rounding.solve, matrix, inputs, scales)
 
 
 def least_error_scales(matrix: Float64, variance: Float64, scales: Float64) -> Float64:

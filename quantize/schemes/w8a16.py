@@ -16,7 +16,7 @@ class W8A16(Scheme):
 
     quantizes = True
     methods = ("gptq-min-max", "min-max")
-    refusal = "narrows the ranges of activations or their channels, which 16 bits do not need"
+    refusal = "is for activations of 8 bits, or weights of 4: these need neither"
     is_qdq = True
 
     def candidates(self, task: Calibration) -> IntegerCandidates:

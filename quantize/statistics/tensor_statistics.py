@@ -50,9 +50,10 @@ class Calibration:
 
 
 class SampleSubset:
-    """At most 48 samples, evenly spread over all that passed, one in memory at a time."""
+    """At most so many samples, evenly spread over all that passed, one in memory at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._samples = SpooledFeeds()
         self._apart = 1
         self._passed = 0
@@ -62,7 +63,7 @@ class SampleSubset:
         for feeds in samples:
             if self._passed % self._apart == 0:
                 self._samples.append(feeds)
-            if len(self._samples) > _MOST:
+            if len(self._samples) > self._most:
                 self._samples = SpooledFeeds(islice(self._samples, 0, None, 2))
                 self._apart *= 2
             self._passed += 1
@@ -73,6 +74,10 @@ class SampleSubset:
 
     def __iter__(self) -> Iterator[Feeds]:
         return iter(self._samples)
+
+    def evenly(self, most: int) -> Iterator[Feeds]:
+        """Yield ``most`` of the samples, evenly spread, or all where there are no more."""
+        return islice(self._samples, 0, None, -(-len(self) // most) or 1)
 
 
 class InputMoments:

@@ -95,7 +95,7 @@ def test_weights_are_whole_steps_of_the_toolkits_scale(
 def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     paths = tmp_path / "q.onnx", tmp_path / "p.toml"
     plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
-    assert set(plan.candidates) == {"gptq", "mse", "min-max"}
+    assert set(plan.candidates) == {"gptq", "gptq-refit", "mse", "min-max"}
     assert plan.candidates[plan.method] == max(plan.candidates.values())
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
     others = samples(20, 3)

@@ -18,7 +18,6 @@ from rockpress.core.progress import Progress
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
-from rockpress.quantize.choices.names import AUTO, method_names
 from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import (
     WIDEST_BLOCK,
@@ -37,6 +36,7 @@ from rockpress.quantize.numeric.scales import (
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.rounding import lost_mean, rounded_layers
+from rockpress.quantize.schemes import find_scheme
 from rockpress.quantize.statistics.tensor_statistics import InputMoments, collect_statistics
 
 LAYERS = {
@@ -209,7 +209,7 @@ def test_a_corrected_bias_brings_the_mean_back(name: str) -> None:
     assert np.abs(correction).max() > 1e-3
 
 
-NAMES = [name for name in method_names() if name != AUTO]
+NAMES = list(find_scheme("w8a8").methods)
 NET = """(float[1,6,12,12] x) => (float[1,10] y) {
     a = Conv <pads=[1,1,1,1]> (x, w1, b1)
     r = Relu (a)
