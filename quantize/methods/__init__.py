@@ -66,7 +66,7 @@ class QuantizationMethod:
     With ``correct_bias`` the means that rounding loses are made up for in closed form, with
     ``sequential`` once more, layer by layer in the quantized network. With ``equalized`` the
     channels between layers are made alike before anything else. With ``refits`` each weight is
-    refitted, before it is rounded, to inputs that come from rounded layers (see rendering/refitted_rounding).
+    refitted, before it is rounded, to inputs that come from rounded layers.
 
     ``is_compared`` says whether auto tries it. If it ``refines`` another method, auto tries it when
     that one is the best of those.

@@ -16,7 +16,7 @@ from ...core.types import Float64
 from . import QuantizationMethod, Rounding, mse
 
 ORDER = 10
-# Of the mean variance of the inputs. It pulls towards plain rounding where few samples were seen.
+# It pulls towards plain rounding where few samples were seen.
 DAMPING = 0.1
 _BLOCK = 32  # inputs that get the errors of all before them at once, by a matrix product
 
@@ -27,6 +27,8 @@ def gptq(
     scales: Float64,
     limit: int,
     free: NDArray[np.bool_] | None = None,
+    *,
+    damping: float = DAMPING,
 ) -> Float64:
     """Return integers q (groups, outputs, inputs) such that q * scale does what ``matrix`` does.
 
@@ -47,7 +49,7 @@ def gptq(
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     free = None if free is None else np.take_along_axis(free, order[:, None, :], 2)
-    damped = _damped(covariance, order)
+    damped = _damped(covariance, order, damping)
     del covariance  # each is as large as the weight
     carried = _unit_factor(damped)
     del damped
@@ -71,7 +73,7 @@ def gptq(
     return np.take_along_axis(steps, np.argsort(order, axis=1)[:, :, None], 1).transpose(0, 2, 1)
 
 
-def _damped(covariance: Float64, order: NDArray[np.intp]) -> Float64:
+def _damped(covariance: Float64, order: NDArray[np.intp], damping: float) -> Float64:
     """Return the damped covariance with its inputs in the reverse of this order."""
     groups, width, _ = covariance.shape
     back = order[:, ::-1]
@@ -79,7 +81,7 @@ def _damped(covariance: Float64, order: NDArray[np.intp]) -> Float64:
         np.arange(groups)[:, None, None], back[:, :, None], back[:, None, :]
     ]
     mean = np.trace(covariance, axis1=1, axis2=2) / width
-    damped[:, np.arange(width), np.arange(width)] += (DAMPING * mean + 1e-12)[:, None]
+    damped[:, np.arange(width), np.arange(width)] += (damping * mean + 1e-12)[:, None]
     return damped
 
 

@@ -4,8 +4,12 @@ For weights of few bits, where what one layer loses is not small for the next on
 """
 
 from dataclasses import replace
+from functools import partial
 
-from . import gptq
+from . import Rounding, gptq
 
 ORDER = 15
-METHOD = replace(gptq.METHOD, refits=True)
+_DAMPING = 0.3
+METHOD = replace(
+    gptq.METHOD, rounding=Rounding("gptq", partial(gptq.gptq, damping=_DAMPING)), refits=True
+)
