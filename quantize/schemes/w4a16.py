@@ -39,7 +39,9 @@ LIMIT = 7
 _SHARES = np.linspace(1.0, 0.4, 13)
 _TRIES = 4
 # samples that layers are refitted on: to compare, and for the file
-_FEW_TO_REFIT, _MOST_TO_REFIT = 96, 512
+_FEW_TO_REFIT, _MOST_TO_REFIT, _LEAST_TO_REFIT = 96, 512, 16
+# of a layer's result on all of these: what two networks hold on the disk is about twice as much
+_MOST_BYTES = 2.5e9
 
 
 class W4A16(Scheme):
@@ -93,6 +95,8 @@ class FourBitCandidates:
             progress=task.progress,
             total=len(task.samples),
         )
+        largest = max(layer.channels * layer.positions for layer in layers) * 4
+        self._most_that_fit = max(int(_MOST_BYTES / largest), _LEAST_TO_REFIT)
         refits = any(find_method(name).refits for name in task.methods)
         self._refit_samples = SampleSubset(_MOST_TO_REFIT) if refits else None
         self._statistics = self._collect(self._passing(task.samples))
@@ -156,7 +160,7 @@ class FourBitCandidates:
             steps, scales = _on_grid(matrix, inputs, method)
             return np.asarray(steps * scales[:, :, None])
 
-        samples = self._refit_samples.evenly(most)
+        samples = self._refit_samples.evenly(min(most, self._most_that_fit))
         return refitted_model(
             self._model, layers, samples, round_matrix, seed=self._seed, progress=self._progress
         )

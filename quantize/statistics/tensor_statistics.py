@@ -77,7 +77,8 @@ class SampleSubset:
 
     def evenly(self, most: int) -> Iterator[Feeds]:
         """Yield ``most`` of the samples, evenly spread, or all where there are no more."""
-        return islice(self._samples, 0, None, -(-len(self) // most) or 1)
+        chosen = set(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int))
+        return (feeds for index, feeds in enumerate(self) if index in chosen)
 
 
 class InputMoments:

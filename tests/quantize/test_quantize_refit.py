@@ -207,4 +207,5 @@ def test_a_subset_is_evenly_thinned() -> None:
     stored = [int(each["x"][0]) for each in subset]
     assert stored == [0, 4, 8, 12, 16]
     assert [int(each["x"][0]) for each in subset.evenly(3)] == [0, 8, 16]
-    assert len(list(subset.evenly(5))) == 5
+    assert [int(each["x"][0]) for each in subset.evenly(4)] == [0, 4, 12, 16]
+    assert len(list(subset.evenly(9))) == 5
