@@ -46,7 +46,7 @@ def crops(
         scene = photos[int(rng.integers(len(photos)))]
         thing = objects[index % len(objects)] if index % _PERIOD >= _BARE else None
         picture = cut(scene, thing, size, rng)
-        yield Sample(_prepared(picture, mean, std), scene.name)
+        yield Sample(prepared(picture, mean, std), scene.name)
 
 
 def side_of(photos: Sequence[Photo], role: str) -> list[Photo]:
@@ -93,6 +93,7 @@ def with_thing(picture: Any, photo: Photo, rng: np.random.Generator) -> tuple[An
     return picture, mask
 
 
-def _prepared(picture: Any, mean: float, std: float) -> NDArray[np.float32]:
+def prepared(picture: Any, mean: float = MEAN, std: float = STD) -> NDArray[np.float32]:
+    """Return a picture as an input (3, height, width), normalised."""
     pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)
     return np.ascontiguousarray((pixels - mean) / std, np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ..quantizations.crops import Sample, crops
+from ..quantizations.crops import Sample
 from ..quantizations.lines import lines
 from ..quantizations.methods import CLS, LITE0, REC, YOLO
 from ..quantizations.samples import SampleSet, kept_samples, sample_folder
@@ -15,6 +15,7 @@ from .cutouts import cutouts
 from .faces import faces
 from .frames import frames
 from .pages import pages
+from .photographs import photographs
 from .scoring import (
     Score,
     boxes_like_float,
@@ -63,8 +64,8 @@ def _pages(role: str, count: int, work: Path, *, size: int, is_turned: bool) -> 
     return pages(role, count, size, is_turned=is_turned)
 
 
-def _crops(role: str, count: int, work: Path, *, size: int) -> Iterator[Sample]:
-    return crops(role, count, work, size)
+def _photographs(role: str, count: int, work: Path, *, size: int) -> Iterator[Sample]:
+    return photographs(role, count, work, size)
 
 
 def _cutouts(role: str, count: int, work: Path) -> Iterator[Sample]:
@@ -97,9 +98,9 @@ def _recogniser(name: str, test: int) -> Subject:
     return Subject(name, "text recognition", "characters", True, _lines, score, 40, test, goal=0.99)
 
 
-def _classifier(name: str, size: int) -> Subject:
-    make = partial(_crops, size=size)
-    return Subject(name, "1,000 classes", "agreement", False, make, classes_like_float, 100, 240)
+def _classifier(name: str, size: int, test: int) -> Subject:
+    make = partial(_photographs, size=size)
+    return Subject(name, "1,000 classes", "agreement", False, make, classes_like_float, 100, test)
 
 
 # In the order in which they are measured: the small ones first.
@@ -138,7 +139,7 @@ SUBJECTS: tuple[Subject, ...] = (
         200,
         1000,
     ),
-    _classifier(LITE0, 224),
+    _classifier(LITE0, 224, 1000),
     Subject(
         YOLO,
         "body parts, YOLOv8n at its raw heads",
@@ -152,10 +153,10 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
     _text_detector("ppocr4-det", 40),
     _text_detector("ppocr6-det", 40),
-    _classifier("efficientnet-lite1", 240),
+    _classifier("efficientnet-lite1", 240, 500),
     _recogniser(REC, 60),
     _recogniser("ppocr6-rec", 200),
-    _classifier("efficientnet-lite2", 260),
+    _classifier("efficientnet-lite2", 260, 500),
     Subject(
         "u2netp",
         "foreground",
