@@ -7,6 +7,9 @@ of 8x8 behind a convolution without Relu 20 dB. The mean of a window, or of a pl
 16, is a depthwise convolution whose weights are all alike: bit for bit what was meant, and
 estimated up to 15 % faster than the pooling, or as fast. Larger planes are built of the same
 convolutions as a ReduceMean: in two steps, the first with a scale of its own (46 dB).
+
+Such a convolution has a bias of zeros: where what else reads the plane is in float16, 2.5.0 gives
+its own one no scale, and aborts ("Conv bias scale is empty").
 """
 
 from __future__ import annotations
@@ -122,7 +125,7 @@ def _mean(graph: Graph, node: NodeProto) -> NodeProto:
 
 
 def _convolution(graph: Graph, node: NodeProto) -> Iterator[NodeProto]:
-    """The convolution of each channel with one weight, quantized as weights are."""
+    """The convolution of each channel with one weight, its bias 0, quantized as layers are."""
     settings = attributes(node)
     _, channels, *plane = graph.shapes[node.input[0]]
     kernel = settings.get("kernel_shape", plane)
@@ -131,15 +134,20 @@ def _convolution(graph: Graph, node: NodeProto) -> Iterator[NodeProto]:
         "weight": np.full((channels, 1, *kernel), _HIGHEST, np.int8),
         "scale": scale,
         "zero": np.zeros(channels, np.int8),
+        "steps": np.zeros(channels, np.int32),
+        "unit": scale * constant_value(graph, graph.producers[node.input[0]], 1),
     }
-    names = {part: free_name(f"{node.output[0]}/{part}", graph.names) for part in (*values, "mean")}
+    parts = (*values, "mean", "bias")
+    names = {part: free_name(f"{node.output[0]}/{part}", graph.names) for part in parts}
     for part, value in values.items():
         graph.model.graph.initializer.append(numpy_helper.from_array(value, names[part]))
-    quantized = [names[part] for part in values]
+    quantized = [names[part] for part in ("weight", "scale", "zero")]
     yield helper.make_node("DequantizeLinear", quantized, [names["mean"]], axis=0)
+    bias = [names[part] for part in ("steps", "unit")]
+    yield helper.make_node("DequantizeLinear", bias, [names["bias"]], axis=0)
     yield helper.make_node(
         "Conv",
-        [node.input[0], names["mean"]],
+        [node.input[0], names["mean"], names["bias"]],
         node.output,
         node.name,
         group=channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,18 @@ import onnx
 import pytest
 from onnx import ModelProto
 
-from graphs import Weights, model_of
-from rockpress.convert.convert import Conversion
+from graphs import Weights, model_of, random_feeds
+from rockpress.convert.convert import Conversion, convert
 from rockpress.convert.lowering.average_pooling import with_finer_means
+from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
+from rockpress.core.graphs.model import save_model
 from rockpress.core.session import Session
 from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.quantize.quantize import quantize
+from rockpress.quantize.rendering.qdq import insert_qdq
 
 toolkit = pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
 SCALES: Weights = {"s": np.float32(0.03), "t": np.float32(0.0043), "z": np.int8(-3)}
@@ -156,6 +161,40 @@ def test_the_mean_of_a_small_plane_is_exact(shape: tuple[int, int], tmp_path: Pa
     made = converted(tmp_path, "GlobalAveragePool", shape, "1,1")
     assert made.closeness.intended_db is not None and made.closeness.intended_db > 100
     assert {layer.dtype for layer in made.layers} == {"INT8"}
+
+
+SQUEEZED = """(float[1,3,14,14] x) => (float[1,10] y) {
+    c = Conv <pads=[1,1,1,1]> (x, w1)
+    plane = Relu (c)
+    m = GlobalAveragePool (plane)
+    a = Conv (m, w2)
+    b = Relu (a)
+    d = Conv (b, w3)
+    gate = HardSigmoid <alpha=0.1666667, beta=0.5> (d)
+    gated = Mul (plane, gate)
+    e = Conv (gated, w4)
+    h = Relu (e)
+    p = GlobalAveragePool (h)
+    f = Flatten (p)
+    y = Gemm <transB=1> (f, w5) }"""
+SQUEEZED_WEIGHTS: Weights = {
+    **{"w1": (16, 3, 3, 3), "w2": (8, 16, 1, 1), "w3": (16, 8, 1, 1)},
+    **{"w4": (24, 16, 1, 1), "w5": (10, 24)},
+}
+
+
+@pytest.mark.toolkit
+@toolkit
+def test_a_mean_beside_what_is_float16_is_built_as_it_is(tmp_path: Path) -> None:
+    """Without a bias of its own the compiler aborts, and keeps all conversions in a second try."""
+    model = model_of(SQUEEZED, SQUEEZED_WEIGHTS)
+    few = random_feeds({"x": (1, 3, 14, 14)}, 6, 0)
+    plan = quantize(model, tmp_path / "i.onnx", tmp_path / "p", few, method="min-max").plan
+    plan.activations["gated"] = replace(plan.activations["gated"], dtype="float16")
+    save_model(insert_qdq(model, plan), tmp_path / "q.onnx")
+    made = convert(ConversionRequest(tmp_path / "q.onnx", None, "rk3588", calibration=few))
+    assert (made.quantization, made.level, made.disabled) == ("qdq", 3, ())
+    assert made.closeness.intended_db is not None and made.closeness.intended_db > 40
 
 
 @pytest.mark.parametrize(
