@@ -129,13 +129,15 @@ def _convolution(graph: Graph, node: NodeProto) -> Iterator[NodeProto]:
     settings = attributes(node)
     _, channels, *plane = graph.shapes[node.input[0]]
     kernel = settings.get("kernel_shape", plane)
+    steps_of_input = constant_value(graph, graph.producers[node.input[0]], 1)
+    assert steps_of_input is not None  # see _is_finer
     scale = np.full(channels, 1 / (_HIGHEST * np.prod(kernel)), np.float32)
     values: dict[str, Array] = {
         "weight": np.full((channels, 1, *kernel), _HIGHEST, np.int8),
         "scale": scale,
         "zero": np.zeros(channels, np.int8),
         "steps": np.zeros(channels, np.int32),
-        "unit": scale * constant_value(graph, graph.producers[node.input[0]], 1),
+        "unit": scale * steps_of_input,
     }
     parts = (*values, "mean", "bias")
     names = {part: free_name(f"{node.output[0]}/{part}", graph.names) for part in parts}
