@@ -19,13 +19,14 @@ from ..core.results.pruning_figures import CurvePoint, PlanChoice
 from ..core.types import Array, Feeds
 from .channels.channel_rules import build_dependency_graph
 from .channels.layer_selection import all_groups, prunable_groups, select_groups
+from .channels.merging import mergeable_pairs, merged
 from .channels.surgery import remove_channels
 from .repair.refit import Teacher, refit
 from .results.budget import Budget
 from .results.prune_result import PruneResult
 from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
-from .search.costs import CostFunction, CostModel
+from .search.costs import CostFunction, CostModel, layers_cost
 from .search.divergence import JUDGING, RANKING, SampleSplit, divergence_on
 from .search.plans import SEARCHED, PlanSearch
 from .search.trials import Trials, kept_channels
@@ -86,18 +87,28 @@ class Pruner:
         progress: Progress = SILENT,
         teacher: Teacher | None = None,
     ) -> None:
-        self._model = with_biases(model)
-        self._teacher = teacher or Teacher(self._model, {})
+        self._model = whole = with_biases(model)
         self._samples = samples
         self._method = method or PruneMethod()
         self._progress = progress
+        is_free = teacher is None and not self._method.only  # to change layers that nobody named
+        pairs = mergeable_pairs(Graph(whole), cost.of_layer, self._method.keep) if is_free else []
+        self._merged = tuple(first.node.name or first.weight for first, _ in pairs)
+        self._model = merged(whole, pairs) if pairs else whole
+        self._teacher = teacher or Teacher(self._model, {})
         self._dependency = build_dependency_graph(Graph(self._model))
         self._trials, self._candidates = self._rank(cost.step, is_whole=teacher is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost.of_layer)
         self._plans = PlanSearch(
-            self._dependency, self._candidates, self._costs, self._method.allocation, cost.of_model
+            self._dependency,
+            self._candidates,
+            self._costs,
+            self._method.allocation,
+            cost.of_model,
+            (whole, layers_cost(Graph(whole), cost.of_layer)),
         )
+        self._whole = whole
 
     def prune(self, budget: Budget, output: Path) -> PruneResult:
         """Write the model that saves the budget's share. Raises OptionError if none does.
@@ -217,13 +228,14 @@ class Pruner:
             budget=budget,
             cost_before=self._plans.whole_cost,
             cost_after=self._plans.cost(plan),
-            macs_before=macs_of(self._model),
+            macs_before=macs_of(self._whole),
             macs_after=macs_of(small),
-            parameters_before=parameter_count(self._model),
+            parameters_before=parameter_count(self._whole),
             parameters_after=parameter_count(small),
             groups=self._plans.groups(plan),
             blocks=self._plans.blocks(plan),
             frozen=self._dependency.unknown,
+            merged=self._merged,
             measure=measure,
             curve=curve,
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..quantizations.quantizing import watched
 from ..quantizations.running import fixed_model, reference, run_onnxruntime
-from .methods import DEMO, METHODS, ORT, WHOLE, Cell
+from .methods import DEMO, LITE0, METHODS, ORT, WHOLE, Cell
 from .samples import labels_of, sample_set
 from .scores import by_source, points, scored
 
@@ -30,7 +30,8 @@ class Result:
     """A measured point. Ratios are against the unpruned model; ``predicted`` cycles are the closed
     form's, ``cycles`` and ``size`` (bytes of the .rknn) the compiler's, 0 where nothing was built.
     ``judged`` and ``cut`` are CPU seconds. ``score`` is None with an ``error``. ``points`` has, for
-    each source of samples, the sum of what they are worth and their number.
+    each source of samples, the sum of what they are worth and their number. ``agreement`` is the
+    share of all samples with the float model's first class, 0 where a score is of something else.
     """
 
     error: str
@@ -43,6 +44,7 @@ class Result:
     judged: float = 0.0
     cut: float = 0.0
     points: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    agreement: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def measure(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> Result:
     worth = by_source(points(*compared), test.sources)
     numbers = {name: value for name, value in note.items() if name != "error"}
     figures = {**numbers, "cycles": built["cycles"], "size": built["size"], "points": worth}
+    if cell.model == LITE0:
+        figures["agreement"] = float((expected.argmax(1) == outputs.argmax(1)).mean())
     return Result("", scored(*compared), **figures)
 
 

@@ -23,6 +23,7 @@ _HEAD = (
     "score",
     "95 %",
     "of unpruned",
+    "agreement of all",
     "CPU s",
 )
 _PAIR_HEAD = ("model", "run in", "cycles", "less", "its cycles", "difference", "95 %")
@@ -82,6 +83,10 @@ def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
     retention = (
         "" if is_whole or not whole or not whole.score else f"{result.score / whole.score:.3f}"
     )
+    agreement = ""
+    if result.agreement and not is_whole:
+        low_all, high_all = interval(result.agreement, cell.test)
+        agreement = f"{result.agreement:.3f} ({low_all:.3f} to {high_all:.3f})"
     took = f"{result.judged + result.cut:.0f}" if result.judged else ""
     return [
         *start,
@@ -89,6 +94,7 @@ def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
         f"{result.score:.3f}",
         band,
         retention,
+        agreement,
         took,
     ]
 

@@ -94,6 +94,9 @@ def _show_channels(result: PruneResult, budget: str) -> None:
     ratios = {name: after / before for name, before, after in changes}
     print_lines(f"{name} {ratio - 1:+.1%}" for name, ratio in ratios.items())
     print_lines(pruning_lines(result.blocks, result.choice, result.distillation))
+    if result.merged:
+        names = ", ".join(result.merged)
+        print_lines([f"one with the layer after it, which is cheaper: {names}"])
     if result.frozen:
         stops = ", ".join(f"{name} ({count})" for name, count in result.frozen.items())
         print_lines([f"left whole around operators without a rule: {stops}"])

@@ -10,11 +10,13 @@ from ...core.types import Float64
 RIDGE = 1e-3
 
 
-def solve(moments: Moments, start: Float64, *, has_bias: bool = True) -> tuple[Float64, Float64]:
+def solve(
+    moments: Moments, start: Float64, *, has_bias: bool = True, strength: float = RIDGE
+) -> tuple[Float64, Float64]:
     """Return the matrix (m, d) and bias (m,) that best predict the targets, near ``start``.
 
-    Minimises |Y - W X - b|^2 + r |W - start|^2 with r relative to the inputs' mean variance; b is
-    zero for a layer that has none.
+    Minimises |Y - W X - b|^2 + r |W - start|^2 with r of this ``strength`` relative to the inputs'
+    mean variance; b is zero for a layer that has none.
 
     >>> moments = Moments(1, 1)
     >>> moments.add(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]))
@@ -26,7 +28,7 @@ def solve(moments: Moments, start: Float64, *, has_bias: bool = True) -> tuple[F
     if not has_bias:
         cross = cross + np.outer(moments.mean_y, moments.mean_x)
     residual = cross - start @ second
-    matrix = start + np.linalg.solve(ridge(second, RIDGE), residual.T).T
+    matrix = start + np.linalg.solve(ridge(second, strength), residual.T).T
     return matrix, bias_of(moments, matrix, has_bias=has_bias)
 
 

@@ -24,7 +24,8 @@ from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected_weights, first_change, residual_sum
-from .least_squares import bias_of, solve
+from .least_squares import RIDGE, bias_of, solve
+from .ridge_choice import HELD_OUT_EVERY, LEAST_HELD_OUT, best_ridge
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def refit(
     """Return a copy of ``pruned`` with its affected layers refitted to the teacher's model.
 
     ``teacher`` has the channels that stay of every dense layer. ``samples`` is read once: both
-    models run side by side, and no layer runs twice.
+    models run side by side, and no layer runs twice. Every fourth sample decides on the ridge of
+    each layer, and is then fitted with the others.
     """
     model = ModelProto()
     model.CopyFrom(pruned)
@@ -172,24 +174,32 @@ class LayerRefitter:
 
         The layers must come in the order of the graph.
         """
+        fitted, held_out, matrix = self._parts(task)
+        return pooled([fitted, held_out], centred=False), matrix
+
+    def _parts(self, task: RefitTask) -> tuple[Moments, Moments, Float64]:
+        """Return what ``run_to`` does, with the moments of the held-out samples apart."""
         weight = initializer(self._model, task.layer.weight)
         self._teacher.run_until(self._producer[task.target] + 1)
         self._student.run_until(task.position)
-        moments = self._moments(task, weight)
+        parts = self._moments(task, weight)
         self._drop(task.target)
-        return moments, task.layer.matrix(weight)
+        return *parts, task.layer.matrix(weight)
 
     def refit(self, task: RefitTask) -> None:
         """Solve for a layer's matrix, which others may share, and for the bias of each of them."""
-        moments, start = self.run_to(task)
-        has_bias = bool(task.layer.bias)
+        fitted, held_out, start = self._parts(task)
+        has_bias, strength = bool(task.layer.bias), RIDGE
+        if len(self._teacher) >= HELD_OUT_EVERY * LEAST_HELD_OUT:
+            strength = best_ridge(fitted, held_out, start, has_bias=has_bias)
+        moments = pooled([fitted, held_out], centred=False)
         moments_of = [(task.layer, moments)]
         moments_of += [
             (layer, self._teacher_moments(layer, task.channels)) for layer in task.sharing
         ]
         if task.sharing:
             moments = pooled([part for _, part in moments_of], centred=has_bias)
-        matrix, _ = solve(moments, start, has_bias=has_bias)
+        matrix, _ = solve(moments, start, has_bias=has_bias, strength=strength)
         for layer, part in moments_of:
             self.put(layer, matrix, bias_of(part, matrix, has_bias=has_bias))
 
@@ -220,10 +230,10 @@ class LayerRefitter:
             like = initializer(self._model, layer.bias)
             set_initializer(self._model, layer.bias, _as_bias(layer, bias, like))
 
-    def _moments(self, task: RefitTask, weight: Array) -> Moments:
+    def _moments(self, task: RefitTask, weight: Array) -> tuple[Moments, Moments]:
         layer, whole = task.layer, np.empty(self._shapes[task.layer.weight], np.bool_)
         rows, columns = layer.matrix(weight).shape
-        moments = Moments(columns, rows)
+        fitted, held_out = Moments(columns, rows), Moments(columns, rows)
         targets, inputs = self._teacher.values(task.target), self._student.values(layer.x)
         others = self._student.values(task.other) if task.other else None
         for index in range(len(self._teacher)):
@@ -232,8 +242,9 @@ class LayerRefitter:
             target = responses(layer, y, whole, at)[:, task.channels.outputs]
             if others is not None:
                 target = target - responses(layer, others[index], weight, at)
-            moments.add(patches(layer.node, x, weight, at), target)
-        return moments
+            part = fitted if (index + 1) % HELD_OUT_EVERY else held_out
+            part.add(patches(layer.node, x, weight, at), target)
+        return fitted, held_out
 
 
 def _as_bias(layer: DenseLayer, bias: Float64, like: Array) -> Array:

@@ -23,7 +23,7 @@ class PruneResult:
 
     Without a ``budget`` no channels were removed, and the costs are 0. ``frozen`` maps operator
     type -> number of nodes around which nothing could be removed; ``measure`` names the likeness
-    of the ``curve``: agreement, or cosine.
+    of the ``curve``: agreement, or cosine. ``merged`` names the layers that are one with the next.
     """
 
     path: Path
@@ -37,6 +37,7 @@ class PruneResult:
     groups: tuple[PrunedGroup, ...]
     blocks: tuple[PrunedBlock, ...]
     frozen: dict[str, int]
+    merged: tuple[str, ...] = ()
     measure: str = ""
     curve: tuple[CurvePoint, ...] = ()
     attempts: tuple[PruningAttempt, ...] = ()

@@ -74,19 +74,20 @@ def uniform(candidates: Sequence[Candidate], model: CostModel) -> Iterator[Prune
         yield PrunePlan(widths, model.total(widths), sum(errors))
 
 
-def allocate(plans: Iterable[PrunePlan], share: float) -> PrunePlan:
-    """Return the first plan that saves ``share`` of the cost of the first one, the whole model.
+def allocate(plans: Iterable[PrunePlan], share: float, whole: float | None = None) -> PrunePlan:
+    """Return the first plan that saves ``share`` of what the whole model costs.
 
-    Raises OptionError when none does.
+    By default the first plan is the whole model. Raises OptionError when none does.
     """
     costs = []
     for plan in plans:
         costs.append(plan.cost)
-        if plan.cost <= _limit(costs[0], share):
+        whole = costs[0] if whole is None else whole
+        if plan.cost <= _limit(whole, share):
             return plan
     raise OptionError(
         f"the budget of {-share:+.1%} is out of reach: pruning this model gives "
-        f"{min(costs) / costs[0] - 1:+.1%} at most",
+        f"{min(costs) / (whole or costs[0]) - 1:+.1%} at most",
         "ask for less",
     )
 
@@ -97,19 +98,24 @@ def _limit(cost: float, share: float) -> float:
 
 
 def relax_plan(
-    plan: PrunePlan, share: float, candidates: Sequence[Candidate], model: CostModel
+    plan: PrunePlan,
+    share: float,
+    candidates: Sequence[Candidate],
+    model: CostModel,
+    whole: float | None = None,
 ) -> PrunePlan:
     """Return the cuts of a plan as far as ``share`` needs them: the last may have saved more.
 
     Each group, the most harmful first, gets the widest width with which the share is still saved.
+    The ``whole`` is what the model costs that the share is of, as in ``allocate``.
     """
-    limit = _limit(model.total({}), share)
+    limit = _limit(model.total({}) if whole is None else whole, share)
     by_name = {candidate.group.name: candidate for candidate in candidates}
     widths = dict(plan.widths)
     for name in sorted(widths, key=lambda name: -by_name[name].errors[widths[name]]):
         wider = [width for width in by_name[name].errors if width > widths[name]]
-        whole = {other: width for other, width in widths.items() if other != name}
-        choices = [whole, *({**widths, name: width} for width in sorted(wider, reverse=True))]
+        others = {other: width for other, width in widths.items() if other != name}
+        choices = [others, *({**widths, name: width} for width in sorted(wider, reverse=True))]
         widths = next((choice for choice in choices if model.total(choice) <= limit), widths)
     error = sum(by_name[name].errors[width] for name, width in widths.items())
     return PrunePlan(widths, model.total(widths), error)

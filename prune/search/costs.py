@@ -124,6 +124,12 @@ class CostModel:
         return {name: self._sizes[name] - width for name, width in widths.items()}
 
 
+def layers_cost(graph: Graph, cost: Cost) -> float:
+    """Return the sum of ``cost`` over the layers of a whole model."""
+    layers = (_layer(graph, node) for node in graph.nodes)
+    return sum(cost(layer) for layer in layers if layer is not None)
+
+
 def _cost_of(cost: Cost, layer: _CutLayer, size: tuple[int, ...] | None) -> float:
     return 0.0 if size is None else cost(resized(layer.layer, *size))
 

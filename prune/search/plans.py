@@ -32,6 +32,7 @@ class PlanSearch:
 
     ``whole_cost`` is what the model costs with all its channels. With ``of_model`` a plan costs
     what that says of the model that it leaves, and layers tell only where a cut saves most.
+    ``whole`` is the model that the shares are of where another one is cut, and its layers' cost.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class PlanSearch:
         costs: CostModel,
         allocation: str,
         of_model: Callable[[ModelProto], float] | None = None,
+        whole: tuple[ModelProto, float] | None = None,
     ) -> None:
         self._dependency = dependency
         self._candidates = candidates
@@ -51,7 +53,10 @@ class PlanSearch:
             (self._blocks if is_block else self._groups).append(candidate)
         self._costs = costs
         self._of_model = None if of_model is None else _CostOfCuts(dependency, of_model)
-        self.whole_cost = self.cost(PrunePlan({}, costs.total({}), 0.0))
+        self._of_layers = whole[1] if whole else costs.total({})
+        self.whole_cost = self._of_layers
+        if of_model is not None:
+            self.whole_cost = of_model(whole[0] if whole else dependency.graph.model)
         self._searches = allocation == "sensitivity"
         self._uniform = _LazyPlans(uniform(candidates, costs))
         self._narrowed = _LazyPlans(by_sensitivity(self._groups, costs))
@@ -88,8 +93,10 @@ class PlanSearch:
         )
 
     def _by_layers(self, steps: Iterable[PrunePlan], share: float) -> PrunePlan:
-        plan = allocate(steps, share)
-        return relax_plan(plan, share, self._candidates, self._costs) if self._searches else plan
+        plan = allocate(steps, share, self._of_layers)
+        if not self._searches:
+            return plan
+        return relax_plan(plan, share, self._candidates, self._costs, self._of_layers)
 
     def cost(self, plan: PrunePlan) -> float:
         """Return what the model of a plan costs."""
@@ -140,7 +147,7 @@ class PlanSearch:
         if name not in plan.widths:
             return 0.0
         others = {group: width for group, width in plan.widths.items() if group != name}
-        return self._costs.saving(others, name, plan.widths[name]) / self._costs.total({})
+        return self._costs.saving(others, name, plan.widths[name]) / self._of_layers
 
 
 class _CostOfCuts:

@@ -80,7 +80,9 @@ def test_rows_are_against_the_unpruned_model_of_the_same_place() -> None:
     row = row_of(CELL, result, whole)
     assert row[3:8] == ["-30%", "-30.0%", "-31.0%", "-40.0%", "-20.0%"]
     assert row[8] == "0.810"
-    assert row[10:] == ["0.900", "6"]
+    assert row[10:] == ["0.900", "", "6"]
+    agreeing = row_of(CELL, replace(result, agreement=0.75), whole)[11]
+    assert agreeing.startswith("0.750 (0.")
     assert row_of(replace(CELL, method=WHOLE, share=0), whole, whole)[4:8] == [""] * 4
     failed = row_of(CELL, Result("out of | reach"), whole)
     assert failed[4] == "failed: out of / reach"

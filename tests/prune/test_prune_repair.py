@@ -386,7 +386,8 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
     dependency = build_dependency_graph(Graph(model))
     (group,) = find_groups(dependency)
     removed = mark_removed(dependency, {group.name: np.arange(4)}, [group])
-    cut, samples = remove_channels(dependency, removed), random_feeds(model, 60)
+    cut = remove_channels(dependency, removed)
+    samples = random_feeds(model, 30)  # too few to choose a ridge by
     found = Graph(
         refit(Teacher(model, kept_channels(dependency, removed)), cut, samples, seed=0)
     ).weights
