@@ -23,10 +23,19 @@ def _conv(torch: Torch, attrs: Attrs, x: Tensor, weight: Tensor, bias: Tensor = 
     rank = x.ndim - 2
     strides, dilations = _per_axis(attrs, "strides", rank), _per_axis(attrs, "dilations", rank)
     begin, end = _pads(attrs, x.shape[2:], weight.shape[2:], strides, dilations)
-    if begin != end:
-        x, begin = _padded(torch, x, begin, end), [0] * rank
+    group = attrs.get("group", 1)
     convolve = getattr(torch, f"conv{rank}d")
-    return convolve(x, weight, bias, strides, begin, dilations, attrs.get("group", 1))
+    # torch has no pads that differ, and a tensor that is padded first loses its order in memory: so
+    # there are more pads, and the outputs that come before and behind are cut off
+    early = [max(0, -(-(q - p) // step)) for p, q, step in zip(begin, end, strides, strict=True)]
+    both = [p + count * step for p, count, step in zip(begin, early, strides, strict=True)]
+    y = convolve(x, weight, bias, strides, both, dilations, group)
+    for axis, count in enumerate(early, start=2):
+        at = axis - 2
+        taps = dilations[at] * (weight.shape[axis] - 1) + 1
+        size = (x.shape[axis] + begin[at] + end[at] - taps) // strides[at] + 1
+        y = y.narrow(axis, count, size) if y.shape[axis] != size else y
+    return y
 
 
 def _conv_transpose(

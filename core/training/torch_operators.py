@@ -19,7 +19,12 @@ def _clip(torch: Torch, attrs: Attrs, x: Tensor, low: Tensor = None, high: Tenso
         attrs.get(name) if bound is None else bound.item()
         for name, bound in (("min", low), ("max", high))
     ]
-    return x if bounds == [None, None] else x.clamp(*bounds)
+    if bounds == [None, None]:
+        return x
+    if None in bounds or bounds[0] >= bounds[1] or not x.is_floating_point():
+        return x.clamp(*bounds)
+    # its gradient takes one pass over the tensor, that of a clamp four
+    return torch.nn.functional.hardtanh(x, *bounds)
 
 
 def _hard_sigmoid(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:

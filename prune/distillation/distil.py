@@ -22,7 +22,7 @@ from ...core.progress import SILENT, Progress
 from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
 from ...core.training.checkpoint import checkpoint_in
-from ...core.training.pytorch import compiled_in, require_torch
+from ...core.training.pytorch import training_in, require_torch
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import TrainingSamples, outputs_of, store_samples
 from ...core.training.torch_graph import require_trainable, with_weights
@@ -65,7 +65,7 @@ def distil(
     original, small = onnx.load_model(str(teacher)), onnx.load_model(str(student))
     require_distillable(original)
     schedule = schedule or Schedule()
-    with scratch_folder() as folder, compiled_in(folder):
+    with scratch_folder() as folder, training_in(folder):
         rows = store_samples(samples.train, folder / "train")
         held_out = store_samples(samples.held_out, folder / "held-out")
         training = PrunedTraining(small, original, rows, held_out, schedule.seed)

@@ -12,7 +12,7 @@ from ...core.progress import SILENT, Progress
 from ...core.results.model_figures import TrainingFigure
 from ...core.scratch import scratch_folder
 from ...core.training.checkpoint import checkpoint_in
-from ...core.training.pytorch import compiled_in
+from ...core.training.pytorch import training_in
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import store_samples
 from ...core.training.training_loop import TrainingLoop
@@ -59,7 +59,7 @@ def train(
     """
     teacher = as_planned(model, plan)
     student = QuantizedStudent(teacher, quantized, layers, find_scheme(plan.scheme).weight_bits)
-    with scratch_folder() as folder, compiled_in(folder):
+    with scratch_folder() as folder, training_in(folder):
         rows = store_samples(samples, folder / "train")
         unseen = store_samples(held_out, folder / "held-out")
         training = QuantizedTraining(student, teacher, rows, unseen, held_out, schedule.seed)
