@@ -16,7 +16,7 @@ from .checkpoint import Checkpoint
 from .schedule import Schedule
 from .torch_layers import Tensor
 
-_VALIDATE_EVERY = 25  # steps between two looks at the held-out samples
+_INTERVAL = 25  # steps between two looks at the held-out samples
 _WORSE = 5  # times the best state's loss: then back to it, with half the rate
 _LEAST_LOSS = 1e-6  # a smaller one counts as this there
 
@@ -59,7 +59,8 @@ class TrainingLoop:
     """Trains until the ``schedule`` is over; ``start`` and ``best`` are how states did.
 
     ``rate`` is the highest, in sizes of a parameter a step; gradients are cut down to a norm of
-    ``clip`` in all, if that is given.
+    ``clip`` in all, if that is given. Every ``interval`` steps, else 25, it looks at the held-out
+    samples and writes a checkpoint.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class TrainingLoop:
         *,
         rate: float = 1.0,
         clip: float | None = None,
+        interval: int | None = None,
     ) -> None:
         import torch
 
         self._torch: Any = torch
         self._training, self._schedule = training, schedule
         self._rate, self._clip = rate, clip
+        self._interval = interval or _INTERVAL
         self._parameters = [tensor for tensor, _ in training.parameters()]
         self._optimizer = self._new_optimizer()
         self.step, self.elapsed, self._scale = 0, 0.0, 1.0
@@ -90,7 +93,7 @@ class TrainingLoop:
             progress.step("train", self.step, total)
             self._train_step()
             self.elapsed = time.monotonic() - begun
-            if self.step % _VALIDATE_EVERY == 0:
+            if self.step % self._interval == 0:
                 self._keep_best()
                 self._save(checkpoint)
         self._keep_best()

@@ -22,7 +22,7 @@ from ...core.progress import SILENT, Progress
 from ...core.results.pruning_figures import Distillation
 from ...core.scratch import scratch_folder
 from ...core.training.checkpoint import checkpoint_in
-from ...core.training.pytorch import training_in, require_torch
+from ...core.training.pytorch import require_torch, training_in
 from ...core.training.schedule import Schedule
 from ...core.training.stored_samples import TrainingSamples, outputs_of, store_samples
 from ...core.training.torch_graph import require_trainable, with_weights

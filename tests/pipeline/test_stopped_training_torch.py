@@ -12,10 +12,10 @@ import pytest
 
 from commands import COMMAND, Run
 from rockpress.calibration_data.bundled import CALIBRATION, DEMO_PREPROCESS, MODEL, sample_path
-from rockpress.core.training import training_loop
 from rockpress.core.training.training_loop import TrainingLoop
 from rockpress.pipeline.caching.cache_folder import cache_folder
 from rockpress.pipeline.caching.stage_cache import Cache
+from rockpress.quantize.training import train
 
 pytestmark = pytest.mark.torch
 
@@ -83,7 +83,7 @@ def test_a_run_goes_on_with_the_training_of_the_quantized_model(
         if len(steps) % 2 == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_loop, "_VALIDATE_EVERY", 2)
+    monkeypatch.setattr(train, "_INTERVAL", 2)
     monkeypatch.setattr(TrainingLoop, "_keep_best", stop)
     line = ["run", *QUANTIZE[1:], "-o", tmp_path]
     for more in ([], [], ["--force"]):

@@ -462,7 +462,7 @@ def test_an_interrupted_prune_goes_on(
 ) -> None:
     output = tmp_path / "out" / "o.onnx"
     more = ["-o", output, "--budget", "macs=-50%", "--recover", "distill"]
-    monkeypatch.setattr(training_loop, "_VALIDATE_EVERY", 2)
+    monkeypatch.setattr(training_loop, "_INTERVAL", 2)
     monkeypatch.setattr(Schedule, "done", lambda self, step, _: step / 6)
     seen = []
     judge = TrainingLoop._keep_best

@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto
 
 from commands import Run
-from graphs import random_feeds
+from graphs import model_of, random_feeds
 from rockpress.calibration_data.bundled import CALIBRATION, MODEL, sample_path
 from rockpress.calibration_data.preprocessing import Preprocessing
 from rockpress.calibration_data.samples import Samples
@@ -124,7 +124,22 @@ def test_trained_integers_are_written_with_biases_in_their_units(tmp_path: Path)
 
 
 def test_blocks_end_where_all_after_depends_on_one_tensor() -> None:
-    assert block_ends(Graph(residual_net())) == ["a", "b", "d", "e", "f", "g"]
+    assert block_ends(Graph(residual_net())) == ["b", "d", "e", "g"]
+
+
+def test_the_wide_inside_of_a_block_is_no_end() -> None:
+    text = """(float[1,4,8,8] x) => (y) {
+        a = Conv (x, w1)
+        b = Conv (a, w2)
+        c = Relu (b)
+        d = Conv <strides = [2,2]> (c, w3)
+        e = Conv (d, w4)
+        f = Relu (e)
+        g = GlobalAveragePool (f)
+        y = Flatten (g) }"""
+    weights = {"w1": (4, 4, 1, 1), "w2": (24, 4, 1, 1), "w3": (24, 24, 1, 1), "w4": (9, 24, 1, 1)}
+    # b and c hold 24 x 8 x 8 values, d 24 x 4 x 4, a 4 x 8 x 8 and e and f 9 x 4 x 4
+    assert block_ends(Graph(model_of(text, weights))) == ["a", "f", "g"]
 
 
 def test_schemes_that_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:

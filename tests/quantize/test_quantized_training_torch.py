@@ -133,12 +133,12 @@ def test_a_stopped_training_goes_on_to_the_same_result(
     whole = quantized(tmp_path, scheme, steps)
     assert whole.training is not None
     assert whole.training.kept
-    stop, more = Steps(stop=steps - 20), Steps()
+    stop, more = Steps(stop=steps - 5), Steps()
     with pytest.raises(Stopped):
         quantized(tmp_path / "stopped", scheme, steps, progress=stop, checkpoint=checkpoint)
     assert list((tmp_path / "stopped").iterdir()) == []
     again = quantized(tmp_path / "stopped", scheme, steps, progress=more, checkpoint=checkpoint)
-    assert more.steps[0][0] == (steps - 20) // 25 * 25  # the last look before the stop
+    assert more.steps[0][0] == (steps - 5) // 50 * 50  # the last look before the stop
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert again.plan_path.read_bytes() == whole.plan_path.read_bytes()
     assert again.training is not None
@@ -149,11 +149,11 @@ def test_a_model_that_was_quantized_otherwise_begins_anew(tmp_path: Path) -> Non
     (tmp_path / "other").mkdir()
     checkpoint = tmp_path / "checkpoint.pt"
     with pytest.raises(Stopped):
-        quantized(tmp_path, "w8a8", 40, progress=Steps(stop=30), checkpoint=checkpoint)
+        quantized(tmp_path, "w8a8", 60, progress=Steps(stop=55), checkpoint=checkpoint)
     how = {"method": "gptq", "progress": (progress := Steps()), "checkpoint": checkpoint}
-    result = quantized(tmp_path, "w8a8", 40, **how)
+    result = quantized(tmp_path, "w8a8", 60, **how)
     assert progress.steps[0][0] == 0
-    other = quantized(tmp_path / "other", "w8a8", 40, method="gptq")
+    other = quantized(tmp_path / "other", "w8a8", 60, method="gptq")
     assert result.path.read_bytes() == other.path.read_bytes()
 
 
