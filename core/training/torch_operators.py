@@ -15,16 +15,16 @@ from .torch_shape_ops import SHAPE_OPERATORS
 
 
 def _clip(torch: Torch, attrs: Attrs, x: Tensor, low: Tensor = None, high: Tensor = None) -> Tensor:
-    bounds = [
+    least, most = (
         attrs.get(name) if bound is None else bound.item()
         for name, bound in (("min", low), ("max", high))
-    ]
-    if bounds == [None, None]:
+    )
+    if least is None and most is None:
         return x
-    if None in bounds or bounds[0] >= bounds[1] or not x.is_floating_point():
-        return x.clamp(*bounds)
+    if least is None or most is None or least >= most or not x.is_floating_point():
+        return x.clamp(least, most)
     # its gradient takes one pass over the tensor, that of a clamp four
-    return torch.nn.functional.hardtanh(x, *bounds)
+    return torch.nn.functional.hardtanh(x, least, most)
 
 
 def _hard_sigmoid(torch: Torch, attrs: Attrs, x: Tensor) -> Tensor:

@@ -39,9 +39,10 @@ def _necks(graph: Graph) -> list[str]:
 
 def _is_passed_on(graph: Graph, name: str) -> bool:
     """Return whether nothing but the same values, bounded or in another shape, is made of it."""
-    (reader, *others) = graph.consumers.get(name, [None])
-    is_single = reader is not None and not others
-    return is_single and reader.op_type in _PASSING and _is_inner(graph, reader.output[0])
+    readers = graph.consumers.get(name, [])
+    return len(readers) == 1 and all(
+        reader.op_type in _PASSING and _is_inner(graph, reader.output[0]) for reader in readers
+    )
 
 
 def _narrow(graph: Graph, necks: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphs import model_of
+from graphs import Weights, model_of
 from rockpress.core.training.torch_graph import TorchGraph
 
 pytestmark = pytest.mark.torch
@@ -16,7 +16,7 @@ _CONVOLUTIONS = """(float[1,3,9,9] x) => (y) {
     c = Conv <group = 8, strides = [2,2], pads = [1,0,2,3]> (b, w2, b2)
     d = Conv (c, w3, b3)
     y = Relu (d) }"""
-_WEIGHTS = {
+_WEIGHTS: Weights = {
     **{"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "b2": (8,), "w3": (6, 8, 1, 1)},
     **{"b3": (6,), "low": np.float32(-0.5), "high": np.float32(0.5)},
 }

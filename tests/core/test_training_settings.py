@@ -50,10 +50,11 @@ def test_settings_of_the_user_stay(unset: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.mark.torch
 def test_openmp_is_set_before_it_is_loaded(tmp_path: Path) -> None:
     """It tells of itself when it is loaded, which PyTorch does when it is imported."""
-    command = [sys.executable, "-m", "rockpress", "quantize", sample_path(MODEL)]
-    command += ["--calib", sample_path(CALIBRATION), "--calib-count", "40", "--scheme", "w4a16"]
+    model, calib = str(sample_path(MODEL)), str(sample_path(CALIBRATION))
+    command = [sys.executable, "-m", "rockpress", "quantize", model, "--calib", calib]
+    command += ["--calib-count", "40", "--scheme", "w4a16"]
     command += ["--target", "rk3576", "--method", "min-max", "--train", "distill"]
-    command += ["--train-steps", "1", "-o", tmp_path / "o.onnx", "-v"]
+    command += ["--train-steps", "1", "-o", str(tmp_path / "o.onnx"), "-v"]
     env = {**os.environ, "OMP_DISPLAY_ENV": "true"}
     env.pop(WAITING, None)
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
