@@ -44,12 +44,13 @@ def test_few_samples_are_held_stronger(count: int, low: float, high: float) -> N
     """The weights are nearly right already, and what is measured of them is noise."""
     random = np.random.default_rng(0)
     true = random.standard_normal((2, 12))
-    parts = []
+    parts: list[Moments] = []
     for rows in (count, 1000):
         x = random.standard_normal((rows, 12))
         parts.append(moments_of(x, x @ true.T + 2 * random.standard_normal((rows, 2))))
     start = true + 0.3 * random.standard_normal(true.shape)
-    assert low <= best_ridge(*parts, start) <= high
+    fitted, unseen = parts
+    assert low <= best_ridge(fitted, unseen, start) <= high
 
 
 def inputs(count: int, noise: float, seed: int) -> Samples:
