@@ -13,7 +13,8 @@ section 3.2.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,11 @@ from .rounding import with_layer_weights
 # a layer, its weight as WeightedLayer.matrix, the moments of its inputs -> the rounded matrix
 RoundMatrix = Callable[[WeightedLayer, Float64, InputMoments], Float64]
 
-# Of the mean variance of a layer's inputs: it pulls towards the weight as it was. On
-# EfficientNet-Lite0 in 4 bits 0.3 was 0.4 dB better than 0.1 and as good as 1.
-_PULL = 0.3
-_PULL_IN_FLOAT = 0.01
+# Of the mean variance of a layer's inputs: how strongly it is pulled towards its weight as it was.
+# Early layers, of few inputs and many positions, need far less than late ones.
+_PULLS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_PULL = 0.3  # where too few samples are held out to choose on
+_HELD_OUT_EVERY, _LEAST_HELD_OUT = 4, 8
 _POSITIONS = 64  # of a sample that count
 _BATCH = 8  # samples that are multiplied at once
 _SMALL = 1e-12
@@ -87,17 +89,18 @@ def refitted_model(
         teacher_run.run_until(places[step.target] + 1)
         student_run.run_until(step.position)
         random = np.random.default_rng([seed, step.position])
-        moments, error, shift = _moments(step, teacher_run, student_run, random)
-        matrix = _refitted(layer, moments, error, _PULL if layer.name in rounded else None)
+        missing = _whole(step, teacher_run, student_run, random)
+        matrix = missing.refitted(layer)
         if layer.name in rounded:
-            matrix = round_matrix(layer, matrix, moments)
+            matrix = round_matrix(layer, matrix, missing.moments)
         node = student.graph.node[step.position]
         _put(tensors[node.input[1]], layer.weight_like(matrix))
         if layer.bias is not None:
-            moved = (layer.matrix(layer.weight) - matrix) * moments.mean.reshape(
-                layer.groups, 1, -1
+            lost = layer.matrix(layer.weight) - matrix
+            mean = missing.mean + (lost * missing.moments.mean.reshape(layer.groups, 1, -1)).sum(
+                axis=2
             )
-            _put(tensors[node.input[2]], layer.bias + shift + moved.sum(axis=2).ravel())
+            _put(tensors[node.input[2]], layer.bias + mean.ravel())
         uses[step.target] -= 1
         if not uses[step.target]:
             teacher_run.drop(step.target)
@@ -118,48 +121,121 @@ def _steps(graph: Graph, rounded: Collection[str]) -> list[_Step]:
     return steps[first:]
 
 
-def _moments(
+class _Missing:
+    """What a layer's result lacks, (groups, outputs), with the moments of the inputs beside it."""
+
+    def __init__(self, layer: WeightedLayer) -> None:
+        groups, outputs, width = layer.matrix(layer.weight).shape
+        self.moments = InputMoments(groups, width)
+        self.pull = _PULL
+        self._has_bias = layer.bias is not None
+        self._count = 0
+        self._sum = np.zeros((groups, outputs))
+        is_solved = _can_be_refitted(layer, self.moments)
+        self._products = np.zeros((groups, outputs, width)) if is_solved else None
+
+    def add(self, missing: Array, x: Array) -> None:
+        """Take in what is missing (groups, outputs, n) beside inputs (groups, width, n)."""
+        self.moments.add(x)
+        self._count += x.shape[2]
+        self._sum += missing.sum(axis=2, dtype=np.float64)
+        if self._products is not None:
+            self._products += missing @ x.transpose(0, 2, 1)
+
+    def plus(self, other: _Missing) -> _Missing:
+        """Return that of the samples of both, as strongly pulled as this."""
+        both = copy(self)
+        both.moments = self.moments.plus(other.moments)
+        both._count, both._sum = self._count + other._count, self._sum + other._sum
+        if self._products is not None and other._products is not None:
+            both._products = self._products + other._products
+        return both
+
+    @property
+    def mean(self) -> Float64:
+        """Return the mean of what is missing, (groups, outputs)."""
+        return np.asarray(self._sum / self._count)
+
+    def refitted(self, layer: WeightedLayer) -> Float64:
+        """Return the matrix near the layer's that makes up for what is missing."""
+        matrix = layer.matrix(layer.weight).astype(np.float64)
+        return matrix if self._products is None else matrix + self._change(self.pull)
+
+    def best_pull(self, unseen: _Missing) -> float:
+        """Return the one of _PULLS with which other samples lack least."""
+        if self._products is None:
+            return self.pull
+        second, cross = unseen._second(), unseen._cross()
+        errors: dict[float, float] = {}
+        for pull in _PULLS:
+            change = self._change(pull)
+            errors[pull] = float(((change @ second - 2 * cross) * change).sum())
+        return min(errors, key=lambda pull: errors[pull])
+
+    def _change(self, pull: float) -> Float64:
+        second = self._second()
+        every = np.arange(second.shape[1])
+        added = pull * np.trace(second, axis1=1, axis2=2) / len(every) + _SMALL
+        second[:, every, every] += added[:, None]
+        change = np.linalg.solve(second, self._cross().transpose(0, 2, 1))
+        return np.asarray(change.transpose(0, 2, 1))
+
+    def _second(self) -> Float64:
+        """Return the second moments of the inputs: about their mean where there is a bias."""
+        second, mean = self.moments.covariance, self.moments.mean
+        return second if self._has_bias else second + mean[:, :, None] * mean[:, None, :]
+
+    def _cross(self) -> Float64:
+        """Return those of what is missing with the inputs, (groups, outputs, inputs)."""
+        assert self._products is not None
+        cross = self._products / self._count
+        if self._has_bias:
+            cross -= self.mean[:, :, None] * self.moments.mean[:, None, :]
+        return cross
+
+
+def _whole(
     step: _Step,
     teacher: LayerwiseExecutor,
     student: LayerwiseExecutor,
     random: np.random.Generator,
-) -> tuple[InputMoments, Float64, Float64]:
-    """Return the moments of a layer's inputs, what its result lacks times these, and that's mean.
+) -> _Missing:
+    """Return what a layer lacks on all samples, its pull chosen on every fourth."""
+    every = range(len(student))
+    if len(every) < _LEAST_HELD_OUT * _HELD_OUT_EVERY:
+        return _missing(step, teacher, student, every, random)
+    fitted = [index for index in every if index % _HELD_OUT_EVERY]
+    fit = _missing(step, teacher, student, fitted, random)
+    unseen = _missing(step, teacher, student, every[::_HELD_OUT_EVERY], random)
+    fit.pull = fit.best_pull(unseen)
+    return fit.plus(unseen)
 
-    The second is (groups, outputs, inputs), of the values about their means where there is a bias,
-    0 where it is not refitted; the third is (channels,).
-    """
+
+def _missing(
+    step: _Step,
+    teacher: LayerwiseExecutor,
+    student: LayerwiseExecutor,
+    samples: Sequence[int],
+    random: np.random.Generator,
+) -> _Missing:
+    """Return what a layer lacks on some of the samples, at some positions."""
     layer = step.layer
+    gathered = _Missing(layer)
     weight = layer.matrix(layer.weight)
-    groups, outputs, width = weight.shape
-    bias = 0 if layer.bias is None else layer.bias.reshape(groups, outputs, 1)
-    moments = InputMoments(groups, width)
-    products = np.zeros((groups, outputs, width)) if _can_be_refitted(layer, moments) else None
-    total, count = np.zeros((groups, outputs)), 0
+    bias = 0 if layer.bias is None else layer.bias.reshape(layer.groups, -1, 1)
     inputs, targets = student.values(layer.x), teacher.values(step.target)
-    for start in range(0, len(student), _BATCH):
-        columns, lacking = [], []
-        for index in range(start, min(start + _BATCH, len(student))):
+    for start in range(0, len(samples), _BATCH):
+        columns, results = [], []
+        for index in samples[start : start + _BATCH]:
             at = _some_positions(layer, random)
             columns.append(layer.columns(inputs[index], at))
             target = _results(layer, targets[index], at)
             if step.other:
                 target = target - _results(layer, student.values(step.other)[index], at)
-            lacking.append(target)
+            results.append(target)
         x = np.concatenate(columns, axis=2)
-        missing = np.concatenate(lacking, axis=2) - (weight @ x + bias)
-        moments.add(x)
-        total += missing.sum(axis=2, dtype=np.float64)
-        count += x.shape[2]
-        if products is not None:
-            products += missing @ x.transpose(0, 2, 1)
-    mean = total / count
-    if products is None:
-        return moments, np.zeros(weight.shape), mean.ravel()
-    products /= count
-    if layer.bias is not None:
-        products -= mean[:, :, None] * moments.mean.reshape(groups, 1, width)
-    return moments, products, mean.ravel()
+        gathered.add(np.concatenate(results, axis=2) - (weight @ x + bias), x)
+    return gathered
 
 
 def _can_be_refitted(layer: WeightedLayer, moments: InputMoments) -> bool:
@@ -181,26 +257,6 @@ def _results(layer: WeightedLayer, y: Array, at: Array) -> Array:
     else:
         flat = y[0].reshape(y.shape[1], -1)[:, at]
     return flat.reshape(layer.groups, -1, len(at))
-
-
-def _refitted(
-    layer: WeightedLayer, moments: InputMoments, error: Float64, pull: float | None
-) -> Float64:
-    """Return the matrix near the layer's that makes up for the ``error``, by least squares."""
-    matrix = layer.matrix(layer.weight).astype(np.float64)
-    if not error.any():
-        return matrix
-    second = moments.covariance
-    if layer.bias is None:
-        mean = moments.mean
-        second += mean[:, :, None] * mean[:, None, :]
-    width = second.shape[1]
-    strength = _PULL_IN_FLOAT if pull is None else pull
-    every = np.arange(width)
-    added = strength * np.trace(second, axis1=1, axis2=2) / width + _SMALL
-    second[:, every, every] += added[:, None]
-    change = np.linalg.solve(second, error.transpose(0, 2, 1)).transpose(0, 2, 1)
-    return np.asarray(matrix + change)
 
 
 def _put(tensor: TensorProto, value: Array) -> None:

@@ -146,6 +146,17 @@ class InputMoments:
         centred[:, every, every] += noise[:, None]
         return centred
 
+    def plus(self, other: InputMoments) -> InputMoments:
+        """Return those of the columns of both."""
+        self._flush()
+        other._flush()
+        both = InputMoments(len(self._sum), self._sum.shape[1])
+        both.blocks = self.blocks
+        both._count = self._count + other._count
+        both._sum = self._sum + other._sum
+        both._products = self._products + other._products
+        return both
+
     def divided(self, by: Float64) -> InputMoments:
         """Return those of the same columns, each input divided ``by`` its own (groups, width)."""
         self._flush()
