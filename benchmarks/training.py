@@ -5,9 +5,9 @@
 
 The models are the bundled one on its own images, and EfficientNet-Lite0 on crops of photographs, of
 which the test's are others than the calibration's (see quantizations/crops.py). Each is quantized
-by ``rockpress quantize --method gptq --mixed off``, with and without ``--train distill``, and run
-in ONNX Runtime with optimisations off. Everything is compared with the float model there: no labels
-are looked at. Needs PyTorch; each row is printed as soon as it is measured, as Markdown.
+by ``rockpress quantize --mixed off``, with and without ``--train distill``, and run in ONNX Runtime
+with optimisations off. Everything is compared with the float model there: no labels are looked at.
+Needs PyTorch; each row is printed as soon as it is measured, as Markdown.
 
 * agree: equal first class, with the 95 % interval of a bootstrap over the samples.
 * SQNR: of all test outputs together, and the mean over the samples; held out: what the report says.
@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", choices=(DEMO, LITE0), default=DEMO)
     parser.add_argument("--scheme", default="w8a8,w4a16", help="separated by commas")
+    parser.add_argument("--method", default="gptq", help="gptq-refit is for w4a16 alone")
     parser.add_argument("--calib-count", type=int, default=256, metavar="N")
     parser.add_argument("--test-count", type=int, default=500, metavar="N")
     parser.add_argument("--steps", type=int, default=2000, metavar="N")
@@ -116,8 +117,9 @@ def _quantized(
     args.work.mkdir(parents=True, exist_ok=True)
     output = args.work / f"{args.model}-{scheme}-{training}.onnx"
     command = [sys.executable, "-m", "rockpress", "quantize", str(subject.model), *subject.calib]
-    command += ["--calib-count", str(args.calib_count), "--scheme", scheme, "--method", "gptq"]
-    command += ["--mixed", "off", "--target", "rk3576", "-o", str(output), "--json", "-q"]
+    command += ["--calib-count", str(args.calib_count), "--scheme", scheme]
+    command += ["--method", args.method, "--mixed", "off", "--target", "rk3576"]
+    command += ["-o", str(output), "--json", "-q"]
     if training != "off":
         command += ["--train", training, "--train-steps", str(args.steps)]
         command += ["--train-time", args.seconds]
