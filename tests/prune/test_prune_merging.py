@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from math import ceil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto
 
+from commands import Run
 from graphs import Samples, model_of, random_feeds, random_weights
 from pruning import prune
 from rockpress.core.graphs.graph import Graph
@@ -20,6 +23,7 @@ from rockpress.prune.prune import PruneMethod
 from rockpress.prune.results.budget import Budget
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.search.costs import CostFunction
+from samples import save_feeds
 
 SIZES = {
     **{"w1": (32, 3, 3, 3), "b1": (32,), "w2": (16, 32, 1, 1), "b2": (16,)},
@@ -161,3 +165,16 @@ def test_layers_of_globs_are_not_merged(how: dict[str, tuple[str, ...]], tmp_pat
     assert result.merged == ()
     assert result.cost_after == 100
     assert "w2" in Graph(load_model(result.path)).weights
+
+
+def test_the_command_names_what_it_merged(tmp_path: Path, rockpress: Run) -> None:
+    model, calib = tmp_path / "m.onnx", tmp_path / "calib.npz"
+    onnx.save(network(), model)
+    save_feeds(calib, given(16))
+    line = ["prune", model, "--calib", calib, "-o", tmp_path / "s.onnx", "--budget", "cycles=-10%"]
+    code, printed, _ = rockpress(*line)
+    assert code == 0
+    assert "one with the layer after it, which is cheaper: w2" in printed
+    code, printed, _ = rockpress(*line, "--keep", "w2", "--json")
+    assert code == 0
+    assert json.loads(printed)["merged"] == []
