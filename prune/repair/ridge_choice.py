@@ -22,6 +22,7 @@ def best_ridge(
 ) -> float:
     """Return the one of RIDGES with which a fit to some samples does best on others.
 
+    >>> import numpy as np
     >>> random = np.random.default_rng(0)
     >>> parts = [Moments(2, 1), Moments(2, 1)]
     >>> for part in parts:
