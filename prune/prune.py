@@ -93,10 +93,13 @@ class Pruner:
         self._progress = progress
         is_free = teacher is None and not self._method.only  # to change layers that nobody named
         pairs = mergeable_pairs(Graph(whole), cost.of_layer, self._method.keep) if is_free else []
-        self._merged = tuple(first.node.name or first.weight for first, _ in pairs)
         self._model = merged(whole, pairs) if pairs else whole
-        self._teacher = teacher or Teacher(self._model, {})
         self._dependency = build_dependency_graph(Graph(self._model))
+        if pairs and not all_groups(self._dependency):  # those between the two were all there are
+            pairs, self._model = [], whole
+            self._dependency = build_dependency_graph(Graph(whole))
+        self._merged = tuple(first.node.name or first.weight for first, _ in pairs)
+        self._teacher = teacher or Teacher(self._model, {})
         self._trials, self._candidates = self._rank(cost.step, is_whole=teacher is None)
         self._by_name = {candidate.group.name: candidate for candidate in self._candidates}
         self._costs = CostModel(self._dependency, self._candidates, cost.of_layer)

@@ -146,6 +146,19 @@ def test_a_layer_is_merged_once() -> None:
     assert pairs(model) == [("w2", "w3"), ("w5", "w4")]
 
 
+def test_where_nothing_else_can_be_cut_the_two_stay(tmp_path: Path) -> None:
+    model = model_of(
+        "(float[1,3,9,9] x) => (y) { a = Conv (x, w1, b1) y = Conv (a, w2, b2) }",
+        random_weights({"w1": (64, 3, 1, 1), "b1": (64,), "w2": (32, 64, 1, 1), "b2": (32,)}),
+    )
+    assert mergeable_pairs(Graph(model), blocks_of_outputs)
+    cost = CostFunction(blocks_of_outputs, 32)
+    output = tmp_path / "pruned.onnx"
+    result = prune(model, output, given(24), Budget("cycles", 0.3), cost=cost)
+    assert result.merged == ()
+    assert Graph(load_model(output)).weights["w1"].shape[0] == 32
+
+
 def test_the_budget_is_of_the_model_before(tmp_path: Path) -> None:
     result = pruned(tmp_path / "a", 0.15)  # 25 pixels times 1 + 1 + 2 + 1 blocks
     assert (result.cost_before, result.cost_after, len(result.merged)) == (125, 100, 1)
