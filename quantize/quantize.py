@@ -75,9 +75,9 @@ def quantize(
     of those that the ``metric``, if any, cannot tell from its best (see method_selection). With
     ``mixed`` some tensors stay in 16 bits, as its budget allows. Once that is decided, the held-out
     samples count as well. Without ``has_float16`` nothing is left in float. With a ``schedule`` the
-    result is trained, see training; what is held out judges that too, and does not count then.
-    Where it was stopped it goes on from the file ``checkpoint``, if any, which is the caller's to
-    remove.
+    model is trained, see training, and judged on what is held out, which a trained model therefore
+    has not seen; where it was stopped it goes on from the file ``checkpoint``, if any, which is the
+    caller's to remove.
     Writes the model to ``output`` and the plan to ``plan_path``. Raises
     ModelError when the opset is below 13 or nothing in the model can be quantized, OptionError for
     a method that is not for the scheme, SamplesError when there are no samples, or none to try
@@ -101,17 +101,30 @@ def quantize(
         plan = replace(plan, chosen_by=USER)
     if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
         plan = candidates.mixed(plan, unseen, mixed)
-    # what training is judged by is for it alone: a model made of these too would win by that
-    plan, quantized = candidates.final(plan, HeldOut(model, ()) if schedule else unseen)
     training = None
     if schedule is not None:
         from .training.train import train
 
-        layers = candidates.layers(plan)
+        # what is to judge the training must not have had a part in what it begins with
+        untrained, quantized = candidates.final(plan, ())
+        layers = candidates.layers(untrained)
         trained = train(
-            model, plan, quantized, layers, samples, unseen, schedule, metric, progress, checkpoint
+            model,
+            untrained,
+            quantized,
+            layers,
+            samples,
+            unseen,
+            schedule,
+            metric,
+            progress,
+            checkpoint,
         )
-        plan, quantized, training = trained.plan, trained.model, trained.figure
+        training = trained.figure
+    if training is not None and training.kept:
+        plan, quantized = trained.plan, trained.model
+    else:
+        plan, quantized = candidates.final(plan, unseen)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)

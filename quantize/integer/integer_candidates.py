@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ...core.trim_heap import trim_heap
-from ...core.types import Feeds, Range
+from ...core.types import Feeds, Range, SampleSet
 from ..graph_parts.placement import QdqPlacement, left_in_float, place
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import NEAREST, find_method
@@ -191,11 +191,11 @@ class IntegerCandidates:
         best, _ = apply_method(calibrated, plan.method, chosen, dtype)
         return _with_tensors_of(replace(plan, tradeoffs=tuple(tradeoffs)), best)
 
-    def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
+    def final(self, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
         calibrated = self._model_for(plan.method)
         self._plain = self._equalized = calibrated  # the other one takes memory
-        if len(held_out):
-            calibrated = calibrated.observed_on(held_out)
+        if len(more):
+            calibrated = calibrated.observed_on(more)
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
         again, model = apply_method(calibrated, plan.method, tensors, dtype)
         return _with_tensors_of(replace(plan, samples=again.samples), again), model

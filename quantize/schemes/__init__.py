@@ -19,6 +19,7 @@ from ..methods import find_method
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from ...core.types import SampleSet
     from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
     from ..rendering.plan import Plan
@@ -42,8 +43,11 @@ class Candidates(Protocol):
     def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
         """Return the plan with some tensors in 16 bits: the best of what was tried."""
 
-    def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
-        """Return the model quantized as ``plan`` says, the statistics of all samples in it."""
+    def final(self, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
+        """Return the model quantized as ``plan`` says, the statistics of ``more`` samples in it.
+
+        These may be given once.
+        """
 
     def layers(self, plan: Plan) -> Sequence[WeightedLayer]:
         """Return the layers whose weights are rounded."""

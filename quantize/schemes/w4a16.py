@@ -16,7 +16,7 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
-from ...core.types import Feeds, Float64
+from ...core.types import Feeds, Float64, SampleSet
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import QuantizationMethod, Solver, find_method, min_max
@@ -136,9 +136,9 @@ class FourBitCandidates:
         weights = self._weights(mixed.budget.best(tradeoffs).floating, plan.method)
         return replace(plan, weights=weights, tradeoffs=tuple(tradeoffs))
 
-    def final(self, plan: Plan, held_out: HeldOut) -> tuple[Plan, ModelProto]:
-        if len(held_out):
-            samples = self._passing(held_out)
+    def final(self, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
+        if len(more):
+            samples = self._passing(more)
             self._statistics = self._collect(samples, before=self._statistics)
         model = self._rendered(self.layers(plan), plan.method, _MOST_TO_REFIT)
         mark(model, SCHEME.name)

@@ -120,14 +120,11 @@ def test_what_is_no_better_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(quantized_training, "_PLAIN_RATE", 1e-12)
     monkeypatch.setattr(quantized_training, "_SCALE_RATE", 1e-12)
     monkeypatch.setattr(quantized_training, "_STEP_RATE", 1e-12)
-    trained = quantized(tmp_path, "w8a8", 3)
+    plain, trained = (quantized(tmp_path, "w8a8", steps) for steps in (0, 3))
     assert trained.training is not None
     assert not trained.training.kept
-    paths = tmp_path / "plain.onnx", tmp_path / "plain.toml"
-    plain = quantize(FLOAT, *paths, LEARNT, [], scheme="w8a8", method="min-max")
-    # the samples that training is judged by have no part in either
     assert plain.path.read_bytes() == trained.path.read_bytes()
-    assert read_plan(plain.plan_path).weights == read_plan(trained.plan_path).weights
+    assert plain.plan_path.read_bytes() == trained.plan_path.read_bytes()
 
 
 def test_the_seed_decides_the_result(tmp_path: Path) -> None:
