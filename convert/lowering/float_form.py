@@ -59,12 +59,17 @@ def left_in_float(graph: Graph, quantized: Collection[str]) -> list[str]:
         for name in node.output
         if name in floats and not _ends_quantized(graph, name, quantized)
     ]
-    layers = [
+    layers = layers_of_weights(graph, graph.weights.keys() - {*quantized})
+    return list(dict.fromkeys([*names, *layers]))
+
+
+def layers_of_weights(graph: Graph, weights: Collection[str]) -> list[str]:
+    """Return what layers make of these weights, in graph order."""
+    return [
         node.output[0]
         for node in graph.nodes
-        if node.op_type in _WEIGHTED and {*node.input[1:2]} & graph.weights.keys() - {*quantized}
+        if node.op_type in _WEIGHTED and {*node.input[1:2]} & graph.weights.keys() & {*weights}
     ]
-    return list(dict.fromkeys([*names, *layers]))
 
 
 def _ends_quantized(

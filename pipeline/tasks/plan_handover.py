@@ -7,7 +7,7 @@ from dataclasses import replace
 from onnx import ModelProto
 
 from ...calibration_data.samples import Samples
-from ...convert.lowering.float_form import left_in_float
+from ...convert.lowering.float_form import layers_of_weights, left_in_float
 from ...convert.request import ConversionRequest
 from ...convert.toolkit.job import ToolkitPlan
 from ...core.graphs.graph import Graph
@@ -42,8 +42,13 @@ def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
     """
     tensors = plan.activations.items()
     types = {name: tensor.dtype for name, tensor in tensors if tensor.dtype != "int8"}
-    quantized = {*plan.integer_activations, *plan.integer_weights, *plan.constants}
-    float16 = dict.fromkeys(left_in_float(Graph(model), quantized), "float16")
+    graph = Graph(model)
+    if plan.activations:
+        quantized = {*plan.integer_activations, *plan.integer_weights, *plan.constants}
+        left = left_in_float(graph, quantized)
+    else:  # all activations are in float16 anyway, which says nothing of the weights
+        left = layers_of_weights(graph, plan.weights.keys() - {*plan.integer_weights})
+    float16 = dict.fromkeys(left, "float16")
     return ToolkitPlan(
         {name: (tensor.low, tensor.high) for name, tensor in tensors if tensor.dtype == "int8"},
         {**float16, **types},

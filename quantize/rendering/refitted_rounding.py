@@ -73,8 +73,16 @@ def refitted_model(
     steps = _steps(graph, rounded)
     if not steps:
         return with_layer_weights(model, {})
+    # a weight that is not rounded keeps its name, by which the plan says that it is in float16
     student = with_layer_weights(
-        model, {step.layer.name: (step.layer.weight, step.layer.bias) for step in steps}
+        model,
+        {
+            step.layer.name: (
+                step.layer.weight if step.layer.name in rounded else None,
+                step.layer.bias,
+            )
+            for step in steps
+        },
     )
     tensors = {tensor.name: tensor for tensor in student.graph.initializer}
     uses = Counter(step.target for step in steps)
@@ -109,11 +117,15 @@ def refitted_model(
 
 
 def _steps(graph: Graph, rounded: Collection[str]) -> list[_Step]:
-    """Return the layers to refit in graph order, from the first one that is rounded on."""
+    """Return the layers to refit in graph order, from the first one that is rounded on.
+
+    Those that share a weight are left as they are, unless it is rounded.
+    """
     places = {node.output[0]: index for index, node in enumerate(graph.nodes)}
     steps = []
     for layer in layers_from(graph, weighted_nodes(graph)):
-        if layer.has_columns:
+        is_own = len(graph.consumers[layer.weight_name]) == 1
+        if layer.has_columns and (is_own or layer.name in rounded):
             target, other = residual_of(graph, layer.node) or (layer.name, "")
             steps.append(_Step(layer, places[layer.name], target, other))
     steps.sort(key=lambda step: step.position)

@@ -143,7 +143,7 @@ def lost_mean(
 def with_rounded_weights(model: ModelProto, rounded: Mapping[str, Rounded]) -> ModelProto:
     """Return a float copy of the model whose layers have the rounded weights, and their biases."""
     graph = Graph(model)
-    values: dict[str, tuple[Array, Array | None]] = {}
+    values: dict[str, tuple[Array | None, Array | None]] = {}
     for layer in layers_from(graph, weighted_nodes(graph)):
         if (integers := rounded.get(layer.name)) is not None:
             scales = integers.scales.astype(np.float64).reshape(layer.groups, -1, 1)
@@ -156,11 +156,11 @@ def with_rounded_weights(model: ModelProto, rounded: Mapping[str, Rounded]) -> M
 
 
 def with_layer_weights(
-    model: ModelProto, values: Mapping[str, tuple[Array, Array | None]]
+    model: ModelProto, values: Mapping[str, tuple[Array | None, Array | None]]
 ) -> ModelProto:
-    """Return a copy of the model with other weights, and biases, by layer name; each its own.
+    """Return a copy of the model with other weights and biases, by layer name; each its own.
 
-    A bias of None is left as it is. Raises KeyError for a name that no node gives.
+    What is None is left as it is, with its name. Raises KeyError for a name that no node gives.
     """
     copy = ModelProto()
     copy.CopyFrom(model)

@@ -137,6 +137,29 @@ def test_the_toolkit_leaves_the_same_weights_in_float16(recipe: Recipe, tmp_path
     assert made.closeness.float_db > 50
 
 
+def test_what_is_refitted_reaches_the_toolkit_too(recipe: Recipe, tmp_path: Path) -> None:
+    """A weight in float16 was refitted, and the plan's name of it still holds."""
+    output, rknn = tmp_path / "q.onnx", tmp_path / "m.rknn"
+    options = recipe.with_options(method="gptq-refit", mixed="size=-20%")
+    plan = quantize_file(options, output).result.plan
+    before, after = weights_of(load_model(recipe.model)), weights_of(load_model(output))
+    assert 0 < len(plan.high_precision) < 3
+    assert set(plan.high_precision) < set(after)
+    assert any((before[name] != after[name]).any() for name in ("w2", *plan.high_precision))
+    made = convert_file(
+        recipe.with_options(model=output, plan=tmp_path / "q.plan.toml"), tmp_path / "m.rknn"
+    )
+    assert (made.quantization, made.dtype) == ("hybrid", "w4a16")
+    assert not [one for one in made.warnings if one.code in ("toolkit-plan", "plan-weights")]
+    assert made.closeness.float_db is not None
+    assert made.closeness.float_db > 40
+    # only what the plan leaves in float16 is stored so
+    convert_file(recipe.with_options(scheme="float16"), tmp_path / "f.rknn")
+    rounded = sum(SIZES[name] for name in plan.integer_weights)
+    saved = (tmp_path / "f.rknn").stat().st_size - rknn.stat().st_size
+    assert saved > 0.6 * 1.5 * rounded, plan.integer_weights
+
+
 def test_a_run_mixes_by_itself_where_four_bits_are_too_few(
     recipe: Recipe, net: Path, tmp_path: Path
 ) -> None:

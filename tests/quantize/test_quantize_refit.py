@@ -149,6 +149,22 @@ def test_a_weight_of_two_layers_is_refitted_for_each() -> None:
     assert result["a"].weight_name != result["y"].weight_name
 
 
+def test_a_weight_that_is_not_rounded_keeps_its_name() -> None:
+    """The plan tells by it what is in float16; a shared one cannot serve two layers refitted."""
+    model = model_of(
+        "(float[1,6,8,8] x) => (z) { a = Conv (x, v, b) r = Conv (a, w, b) y = Conv (r, w, b)"
+        " z = Conv (y, u, b) }",
+        {"v": (6, 6, 1, 1), "w": (6, 6, 1, 1), "u": (6, 6, 1, 1), "b": (6,)},
+    )
+    before, after = layers_of(model), layers_of(refitted(model, ["a"]))
+    assert {name: layer.weight_name for name, layer in after.items()} == {
+        **{"a": "a.weight", "r": "w", "y": "w"},
+        "z": "u",
+    }
+    np.testing.assert_array_equal(after["r"].weight, before["r"].weight)
+    assert not np.array_equal(after["z"].weight, before["z"].weight)
+
+
 DEEP = """(float[1,6,8,8] x) => (float[1,10] y) {
     a = Conv (x, w1, b1)
     r = Clip (a, low, high)
