@@ -16,7 +16,10 @@ class W8A16(Scheme):
 
     quantizes = True
     methods = ("gptq-min-max", "min-max")
-    refusal = "is for activations of 8 bits, or weights of 4: these need neither"
+    refusal = (
+        "narrows the ranges of activations or their channels, or is for weights of few bits, "
+        "which 16 bits do not need"
+    )
     is_qdq = True
 
     def candidates(self, task: Calibration) -> IntegerCandidates:

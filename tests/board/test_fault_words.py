@@ -145,6 +145,6 @@ def faults() -> dict[str, Fault]:
 
 
 def test_each_fault_has_a_test_and_there_are_more_than_40() -> None:
-    tests = "".join(path.read_text() for path in sorted(Path(__file__).parent.glob("test_*.py")))
+    tests = "".join(path.read_text() for path in sorted(Path(__file__).parent.rglob("test_*.py")))
     assert len(faults()) > 40
     assert [name for name in faults() if f'"{name}"' not in tests] == []
