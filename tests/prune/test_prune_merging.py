@@ -48,18 +48,20 @@ def network(text: str = NETWORK, **sizes: tuple[int, ...]) -> ModelProto:
     return model_of(text, random_weights({**SIZES, **sizes}, scale=0.2))
 
 
-def given(count: int) -> Samples:
+def samples_of(count: int) -> Samples:
     return random_feeds({"x": (1, 3, 9, 9)}, count)
 
 
 def pairs(model: ModelProto, *keep: str) -> list[tuple[str, str]]:
-    found = mergeable_pairs(Graph(model), blocks_of_outputs, keep)
-    return [(first.weight, second.weight) for first, second in found]
+    layers = mergeable_pairs(Graph(model), blocks_of_outputs, keep)
+    return [(first.weight, second.weight) for first, second in layers]
 
 
-def pruned(output: Path, share: float, **how: tuple[str, ...]) -> PruneResult:
-    cost, method = CostFunction(blocks_of_outputs, 32), PruneMethod(**how)  # type: ignore[arg-type]
-    return prune(network(), output, given(24), Budget("cycles", share), cost=cost, method=method)
+def pruned(output: Path, share: float, **globs: tuple[str, ...]) -> PruneResult:
+    cost, method = CostFunction(blocks_of_outputs, 32), PruneMethod(**globs)  # type: ignore[arg-type]
+    return prune(
+        network(), output, samples_of(24), Budget("cycles", share), cost=cost, method=method
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,21 +76,23 @@ def pruned(output: Path, share: float, **how: tuple[str, ...]) -> PruneResult:
 def test_both_as_one_give_the_same(text: str) -> None:
     model = network(text)
     graph = Graph(model)
-    found = mergeable_pairs(graph, blocks_of_outputs)
-    small = merged(model, found)
+    layer_pairs = mergeable_pairs(graph, blocks_of_outputs)
+    small = merged(model, layer_pairs)
     assert len(small.graph.node) == len(model.graph.node) - 1
     assert {"w2", "b2"}.isdisjoint(Graph(small).weights)
     assert Graph(small).weights["w3"].shape == (64, 32, 1, 1)
-    whole, one = (Session(each).stacked(given(4))[0] for each in (model, small))
-    np.testing.assert_allclose(one, whole, atol=1e-5)
+    before, after = (Session(each).stacked(samples_of(4))[0] for each in (model, small))
+    np.testing.assert_allclose(after, before, atol=1e-5)
 
 
 def test_the_window_is_that_of_the_first() -> None:
     model = network(NETWORK.replace("r = Relu (a)", "r = Identity (a)").replace("(r, w2", "(a, w2"))
-    found = mergeable_pairs(Graph(model), blocks_of_outputs)
-    assert [(first.weight, second.weight) for first, second in found] == [("w1", "w2")]
-    whole, one = (Session(each).stacked(given(4))[0] for each in (model, merged(model, found)))
-    np.testing.assert_allclose(one, whole, atol=1e-5)
+    layer_pairs = mergeable_pairs(Graph(model), blocks_of_outputs)
+    assert [(first.weight, second.weight) for first, second in layer_pairs] == [("w1", "w2")]
+    before, after = (
+        Session(each).stacked(samples_of(4))[0] for each in (model, merged(model, layer_pairs))
+    )
+    np.testing.assert_allclose(after, before, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_where_nothing_else_can_be_cut_the_two_stay(tmp_path: Path) -> None:
     assert mergeable_pairs(Graph(model), blocks_of_outputs)
     cost = CostFunction(blocks_of_outputs, 32)
     output = tmp_path / "pruned.onnx"
-    result = prune(model, output, given(24), Budget("cycles", 0.3), cost=cost)
+    result = prune(model, output, samples_of(24), Budget("cycles", 0.3), cost=cost)
     assert result.merged == ()
     assert Graph(load_model(output)).weights["w1"].shape[0] == 32
 
@@ -163,18 +167,18 @@ def test_the_budget_is_of_the_model_before(tmp_path: Path) -> None:
     result = pruned(tmp_path / "a", 0.15)  # 25 pixels times 1 + 1 + 2 + 1 blocks
     assert (result.cost_before, result.cost_after, len(result.merged)) == (125, 100, 1)
     assert all(group.after == group.before for group in result.groups)
-    whole, small = (
-        Session(each).stacked(given(4))[0] for each in (network(), load_model(result.path))
+    before, after = (
+        Session(each).stacked(samples_of(4))[0] for each in (network(), load_model(result.path))
     )
-    np.testing.assert_allclose(small, whole, atol=1e-5)
+    np.testing.assert_allclose(after, before, atol=1e-5)
     further = pruned(tmp_path / "b", 0.3)
     assert further.cost_after == 75
     assert [group.after for group in further.groups if group.name == "w3"] == [32]
 
 
-@pytest.mark.parametrize("how", [{"keep": ("w2",)}, {"only": ("w3",)}])
-def test_layers_of_globs_are_not_merged(how: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
-    result = pruned(tmp_path / "a", 0.15, **how)
+@pytest.mark.parametrize("globs", [{"keep": ("w2",)}, {"only": ("w3",)}])
+def test_layers_of_globs_are_not_merged(globs: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+    result = pruned(tmp_path / "a", 0.15, **globs)
     assert result.merged == ()
     assert result.cost_after == 100
     assert "w2" in Graph(load_model(result.path)).weights
@@ -183,7 +187,7 @@ def test_layers_of_globs_are_not_merged(how: dict[str, tuple[str, ...]], tmp_pat
 def test_the_command_names_what_it_merged(tmp_path: Path, rockpress: Run) -> None:
     model, calib = tmp_path / "m.onnx", tmp_path / "calib.npz"
     onnx.save(network(), model)
-    save_feeds(calib, given(16))
+    save_feeds(calib, samples_of(16))
     line = ["prune", model, "--calib", calib, "-o", tmp_path / "s.onnx", "--budget", "cycles=-10%"]
     code, printed, _ = rockpress(*line)
     assert code == 0
