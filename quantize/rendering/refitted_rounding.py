@@ -171,26 +171,21 @@ class _Missing:
     def refitted(self, layer: WeightedLayer) -> Float64:
         """Return the matrix near the layer's that makes up for what is missing."""
         matrix = layer.matrix(layer.weight).astype(np.float64)
-        return matrix if self._products is None else matrix + self._change(self.pull)
+        if self._products is None:
+            return matrix
+        return np.asarray(matrix + _change(self._second(), self._cross(), self.pull))
 
     def best_pull(self, unseen: _Missing) -> float:
         """Return the one of _PULLS with which other samples lack least."""
         if self._products is None:
             return self.pull
+        own, own_cross = self._second(), self._cross()
         second, cross = unseen._second(), unseen._cross()
         errors: dict[float, float] = {}
         for pull in _PULLS:
-            change = self._change(pull)
+            change = _change(own, own_cross, pull)
             errors[pull] = float(((change @ second - 2 * cross) * change).sum())
         return min(errors, key=lambda pull: errors[pull])
-
-    def _change(self, pull: float) -> Float64:
-        second = self._second()
-        every = np.arange(second.shape[1])
-        added = pull * np.trace(second, axis1=1, axis2=2) / len(every) + _SMALL
-        second[:, every, every] += added[:, None]
-        change = np.linalg.solve(second, self._cross().transpose(0, 2, 1))
-        return np.asarray(change.transpose(0, 2, 1))
 
     def _second(self) -> Float64:
         """Return the second moments of the inputs: about their mean where there is a bias."""
@@ -204,6 +199,14 @@ class _Missing:
         if self._has_bias:
             cross -= self.mean[:, :, None] * self.moments.mean[:, None, :]
         return cross
+
+
+def _change(second: Float64, cross: Float64, pull: float) -> Float64:
+    """Return what to add to a matrix, by least squares, so held by a part of the variance."""
+    held, every = second.copy(), np.arange(second.shape[1])
+    added = pull * np.trace(second, axis1=1, axis2=2) / len(every) + _SMALL
+    held[:, every, every] += added[:, None]
+    return np.asarray(np.linalg.solve(held, cross.transpose(0, 2, 1)).transpose(0, 2, 1))
 
 
 def _whole(

@@ -72,8 +72,8 @@ def test_results_are_kept_side_by_side(tmp_path: Path) -> None:
     )
     file = tmp_path / "results" / "r.json"
     keep_result(file, second, results[1])
-    kept = keep_result(file, first, results[0])
-    assert kept == read_results(file) == {first.key: results[0], second.key: results[1]}
+    stored = keep_result(file, first, results[0])
+    assert stored == read_results(file) == {first.key: results[0], second.key: results[1]}
 
 
 def test_decibels_without_noise_or_signal() -> None:

@@ -146,13 +146,15 @@ def test_what_is_refitted_reaches_the_toolkit_too(recipe: Recipe, tmp_path: Path
     assert 0 < len(plan.high_precision) < 3
     assert set(plan.high_precision) < set(after)
     assert any((before[name] != after[name]).any() for name in ("w2", *plan.high_precision))
-    made = convert_file(
+    conversion = convert_file(
         recipe.with_options(model=output, plan=tmp_path / "q.plan.toml"), tmp_path / "m.rknn"
     )
-    assert (made.quantization, made.dtype) == ("hybrid", "w4a16")
-    assert not [one for one in made.warnings if one.code in ("toolkit-plan", "plan-weights")]
-    assert made.closeness.float_db is not None
-    assert made.closeness.float_db > 40
+    assert (conversion.quantization, conversion.dtype) == ("hybrid", "w4a16")
+    assert not [
+        each for each in conversion.warnings if each.code in ("toolkit-plan", "plan-weights")
+    ]
+    assert conversion.closeness.float_db is not None
+    assert conversion.closeness.float_db > 40
     # only what the plan leaves in float16 is stored so
     convert_file(recipe.with_options(scheme="float16"), tmp_path / "f.rknn")
     rounded = sum(SIZES[name] for name in plan.integer_weights)
