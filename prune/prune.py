@@ -116,8 +116,8 @@ class Pruner:
     def prune(self, budget: Budget, output: Path) -> PruneResult:
         """Write the model that saves the budget's share. Raises OptionError if none does.
 
-        Of several plans the one is taken that does least harm on every fourth sample, when
-        repaired with the others; it is then repaired with all.
+        Of several plans the one is taken that does least harm on one of every four samples,
+        when repaired with the others; it is then repaired with all.
         """
         plans = self._plans.plans(budget.share)
         choice = None

@@ -22,10 +22,11 @@ from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.moments import Moments, pooled, sampled_positions
+from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected_weights, first_change, residual_sum
 from .least_squares import RIDGE, bias_of, solve
-from .ridge_choice import HELD_OUT_EVERY, LEAST_HELD_OUT, best_ridge
+from .ridge_choice import HELD_OUT_EVERY, HELD_OUT_POSITION, LEAST_HELD_OUT, best_ridge
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def refit(
     """Return a copy of ``pruned`` with its affected layers refitted to the teacher's model.
 
     ``teacher`` has the channels that stay of every dense layer. ``samples`` is read once: both
-    models run side by side, and no layer runs twice. Every fourth sample decides on the ridge of
-    each layer, and is then fitted with the others.
+    models run side by side, and no layer runs twice. A sample of every four decides on the
+    ridge of each layer, and is then fitted with the others.
     """
     model = ModelProto()
     model.CopyFrom(pruned)
@@ -242,7 +243,8 @@ class LayerRefitter:
             target = responses(layer, y, whole, at)[:, task.channels.outputs]
             if others is not None:
                 target = target - responses(layer, others[index], weight, at)
-            part = fitted if (index + 1) % HELD_OUT_EVERY else held_out
+            is_held_out = shuffled_position(index, HELD_OUT_EVERY) == HELD_OUT_POSITION
+            part = held_out if is_held_out else fitted
             part.add(patches(layer.node, x, weight, at), target)
         return fitted, held_out
 

@@ -14,7 +14,7 @@ from .least_squares import solve
 # relative to the mean variance of a layer's inputs
 RIDGES = (1e-3, 1e-2, 1e-1, 0.3, 1.0, 3.0)
 # one of so many samples is held out; of fewer held out the choice is chance
-HELD_OUT_EVERY, LEAST_HELD_OUT = 4, 8
+HELD_OUT_EVERY, HELD_OUT_POSITION, LEAST_HELD_OUT = 4, 3, 8
 
 
 def best_ridge(

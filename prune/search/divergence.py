@@ -9,10 +9,12 @@ import numpy as np
 from onnx import ModelProto
 
 from ...core.session import Session
+from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.types import Array, Feeds, Float64
 
-# (every, first) sample that is held out: none serves for both
-RANKING, JUDGING = (2, 1), (4, 2)
+# positions in every four samples that are held out: none serves for both
+RANKING, JUDGING = (1, 3), (2,)
+_EVERY = 4
 _MOST = 64
 
 
@@ -91,19 +93,19 @@ def divergence_on(model: ModelProto, samples: Iterable[Feeds]) -> Callable[[Mode
 class SampleSplit:
     """The samples without those that are held out (at most 64), or these ``alone``; read anew.
 
-    ``held_out`` is (every, first) index of these.
+    ``held_out`` has their positions in every four when these are shuffled.
 
-    >>> list(SampleSplit(range(9), JUDGING)), list(SampleSplit(range(9), JUDGING, alone=True))
-    ([0, 1, 3, 4, 5, 7, 8], [2, 6])
+    >>> list(SampleSplit(range(4), JUDGING)), list(SampleSplit(range(4), JUDGING, alone=True))
+    ([0, 1, 3], [2])
     """
 
     samples: Iterable[Feeds]
-    held_out: tuple[int, int]
+    held_out: tuple[int, ...]
     alone: bool = False
 
     def __iter__(self) -> Iterator[Feeds]:
-        every, first = self.held_out
+        end = _EVERY * _MOST // len(self.held_out)
         for index, feeds in enumerate(self.samples):
-            is_held_out = index % every == first and index < every * _MOST
+            is_held_out = index < end and shuffled_position(index, _EVERY) in self.held_out
             if is_held_out == self.alone:
                 yield feeds

@@ -24,6 +24,7 @@ from ...core.graphs.graph import Graph
 from ...core.graphs.layers import residual_of
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
+from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.types import Array, Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from
@@ -215,13 +216,15 @@ def _whole(
     student: LayerwiseExecutor,
     random: np.random.Generator,
 ) -> _Missing:
-    """Return what a layer lacks on all samples, its pull chosen on every fourth."""
+    """Return what a layer lacks on all samples, its pull chosen on one of every four."""
     every = range(len(student))
     if len(every) < _LEAST_HELD_OUT * _HELD_OUT_EVERY:
         return _missing(step, teacher, student, every, random)
-    fitted = [index for index in every if index % _HELD_OUT_EVERY]
+    positions = [shuffled_position(index, _HELD_OUT_EVERY) for index in every]
+    fitted = [index for index in every if positions[index]]
     fit = _missing(step, teacher, student, fitted, random)
-    unseen = _missing(step, teacher, student, every[::_HELD_OUT_EVERY], random)
+    held_out = [index for index in every if not positions[index]]
+    unseen = _missing(step, teacher, student, held_out, random)
     fit.pull = fit.best_pull(unseen)
     return fit.plus(unseen)
 

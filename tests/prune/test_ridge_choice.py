@@ -72,3 +72,26 @@ def test_it_depends_on_the_samples(tmp_path: Path) -> None:
         pruner.prune(budget, tmp_path / "a")
         errors[count] = fresh(load_model(tmp_path / "a"))
     assert errors[600] < errors[40]
+
+
+def test_samples_may_come_in_turn(tmp_path: Path) -> None:
+    """Four kinds in turn, each along other dimensions, are repaired as well as shuffled ones."""
+    shapes = {"w1": (48, 8), "b1": (48,), "w2": (6, 48), "b2": (6,)}
+    model = model_of(WIDE, random_weights(shapes, scale=1 / 2))
+    random = np.random.default_rng(5)
+
+    def of_kind(kind: int) -> Array:
+        row = 0.1 * random.standard_normal(8)
+        row[2 * kind : 2 * kind + 2] += 2 * random.standard_normal(2)
+        return row[np.newaxis].astype(np.float32)
+
+    in_turn = [{"x": of_kind(index % 4)} for index in range(80)]
+    shuffled = [in_turn[index] for index in np.random.default_rng(0).permutation(len(in_turn))]
+    fresh = divergence_on(model, [{"x": of_kind(index % 4)} for index in range(400)])
+    errors = []
+    for samples in (in_turn, shuffled):
+        pruner = Pruner(model, samples, cost=CostFunction(macs_cost, 8))
+        pruner.prune(Budget("macs", 0.4), tmp_path / "a")
+        errors.append(fresh(load_model(tmp_path / "a")))
+    # held out at a fixed position of four, all of one kind, they were eight times worse
+    assert errors[0] < 3 * errors[1]
