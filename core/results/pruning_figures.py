@@ -62,7 +62,7 @@ class PruningAttempt:
 
 @dataclass(frozen=True)
 class PlanChoice:
-    """The plan that was chosen, ``searched``, ``channels`` or ``uniform``, and those tried.
+    """The plan that was chosen, of ``searched``, ``concentrated``, ``channels`` and ``uniform``.
 
     ``values`` maps plan -> divergence of the outputs (the smaller is better), or their retention,
     as ``measure`` says; on samples that none was repaired with.

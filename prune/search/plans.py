@@ -1,15 +1,20 @@
 """How many channels every group keeps at a budget, and which blocks: the plans to choose from.
 
 The search adds up the error of each cut alone. The error of cuts made together may be larger or
-smaller, so simpler plans are candidates, too: the one that keeps all blocks, and the one that
-ignores all that was measured and takes the same share of every group.
+smaller, so other plans are candidates, too: the one that adds up the roots of the errors, the one
+that keeps all blocks, and the one that ignores all that was measured and takes the same share of
+every group. An error is the square of what an output is off by: where the cuts shift it in
+different ways the squares add up, where they shift it alike what it is off by does, and then few
+deep cuts do less harm than many small ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from math import sqrt
 
 from onnx import ModelProto
 
@@ -24,7 +29,7 @@ from .costs import CostModel
 from .share_of_model import plan_of_share
 from .width_candidates import Candidate
 
-SEARCHED, CHANNELS, UNIFORM = "searched", "channels", "uniform"
+SEARCHED, CONCENTRATED, CHANNELS, UNIFORM = "searched", "concentrated", "channels", "uniform"
 
 
 class PlanSearch:
@@ -60,6 +65,7 @@ class PlanSearch:
         self._searches = allocation == "sensitivity"
         self._uniform = _LazyPlans(uniform(candidates, costs))
         self._narrowed = _LazyPlans(by_sensitivity(self._groups, costs))
+        self._concentrated = _LazyPlans(by_sensitivity(_with_roots(candidates), costs))
         self._searched = self._uniform
         if self._searches:
             with_blocks = _LazyPlans(by_sensitivity(candidates, costs))
@@ -73,7 +79,12 @@ class PlanSearch:
         if not self._searches:
             return {UNIFORM: self.search(share)}
         plans = {SEARCHED: self.search(share)}
-        for name, steps in ((CHANNELS, self._narrowed), (UNIFORM, self._uniform)):
+        others = (
+            (CONCENTRATED, self._concentrated),
+            (CHANNELS, self._narrowed),
+            (UNIFORM, self._uniform),
+        )
+        for name, steps in others:
             with suppress(OptionError):
                 plan = self._saving(steps, share)
                 if all(plan.widths != other.widths for other in plans.values()):
@@ -148,6 +159,14 @@ class PlanSearch:
             return 0.0
         others = {group: width for group, width in plan.widths.items() if group != name}
         return self._costs.saving(others, name, plan.widths[name]) / self._of_layers
+
+
+def _with_roots(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates with the square roots of their errors."""
+    return [
+        replace(candidate, errors={width: sqrt(error) for width, error in candidate.errors.items()})
+        for candidate in candidates
+    ]
 
 
 class _CostOfCuts:

@@ -1,4 +1,4 @@
-"""Which of two plans of widths is kept: the searched one, or the same share of every group."""
+"""Which plan of widths is kept: the searched one, fewer cuts, or the same share of every group."""
 
 from __future__ import annotations
 
@@ -75,6 +75,15 @@ def test_the_uniform_plan_is_kept_where_the_cuts_spoil_each_other(tmp_path: Path
     assert result.choice.plan == "uniform"
     assert result.choice.values["uniform"] < result.choice.values["searched"]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "even").read_bytes()
+
+
+def test_fewer_cuts_are_kept_where_cuts_spoil_each_other(tmp_path: Path) -> None:
+    """A little of both twins does harm, as much of the second alone none: the first knows it."""
+    result = pruned(0.1, tmp_path / "a")
+    assert result.choice is not None
+    assert result.choice.plan == "concentrated"
+    assert result.choice.values["concentrated"] < 1e-5 < 1e-4 < result.choice.values["searched"]
+    assert [group.after for group in result.groups] == [16, 8, 16]
 
 
 def test_the_searched_plan_is_kept_where_it_is_better(tmp_path: Path) -> None:
