@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from ..quantizations.quantizing import watched
 from ..quantizations.running import fixed_model, reference, run_onnxruntime
-from .methods import DEMO, LITE0, METHODS, ORT, WHOLE, Cell
+from .methods import DEMO, LITE0, LITE1, METHODS, ORIENTATION, ORT, WHOLE, Cell
 from .samples import labels_of, sample_set
 from .scores import by_source, points, scored
 
 Array = NDArray[Any]
 
 _HERE = Path(__file__).resolve().parent
-_CHIP = "rk3588"  # for the steps and the cycles that are saved, wherever it is then run
+_OF_CLASSES = (LITE0, LITE1, ORIENTATION)  # whose agreement on all samples is told
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Result:
     ``judged`` and ``cut`` are CPU seconds. ``score`` is None with an ``error``. ``points`` has, for
     each source of samples, the sum of what they are worth and their number. ``agreement`` is the
     share of all samples with the float model's first class, 0 where a score is of something else.
+    ``divergence`` is that of the outputs, as the search has it; ``times`` has for some chips the
+    predicted time over the unpruned model's; ``plans`` what each plan that was tried came to on
+    held-out samples, that which was kept first.
     """
 
     error: str
@@ -45,16 +48,23 @@ class Result:
     cut: float = 0.0
     points: Mapping[str, Sequence[float]] = field(default_factory=dict)
     agreement: float = 0.0
+    divergence: float = 0.0
+    times: Mapping[str, float] = field(default_factory=dict)
+    plans: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PruneSetup:
-    """Where things are, how long one may take, how the models are quantized, how long trained."""
+    """Where things are, how long one may take, how the models are quantized, how long trained.
+
+    For ``chips`` the time of what is pruned is predicted.
+    """
 
     work: Path
     timeout: float
     method: str
     seconds: float = 600
+    chips: tuple[str, ...] = ()
 
 
 def model_of(name: str, work: Path) -> Path:
@@ -89,14 +99,19 @@ def measure(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> Result:
     worth = by_source(points(*compared), test.sources)
     numbers = {name: value for name, value in note.items() if name != "error"}
     figures = {**numbers, "cycles": built["cycles"], "size": built["size"], "points": worth}
-    if cell.model == LITE0:
+    if cell.model in _OF_CLASSES:
         figures["agreement"] = float((expected.argmax(1) == outputs.argmax(1)).mean())
+    if cell.method != WHOLE:
+        from rockpress.prune.search.divergence import divergence
+
+        figures["divergence"] = divergence([expected], [outputs])
     return Result("", scored(*compared), **figures)
 
 
 def _pruned(cell: Cell, share: float, work: Path) -> Path:
-    name = f"{cell.model}-{cell.method}-{share:g}-{cell.calib}.onnx"
-    return (work / "pruned" / name).resolve()
+    parts = (cell.model, cell.method, f"{share:g}", str(cell.calib), cell.cut)
+    name = "-".join(part for part in parts if part)
+    return (work / "pruned" / f"{name}.onnx").resolve()
 
 
 def _prune(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> None:
@@ -107,7 +122,10 @@ def _prune(cell: Cell, shares: Sequence[float], setup: PruneSetup) -> None:
         "model": str(model_of(cell.model, setup.work)),
         "method": [method.criterion, method.allocation, method.recover],
         "seconds": setup.seconds,
-        "target": _CHIP,
+        "target": cell.chip,
+        "budget": cell.budget,
+        "order": cell.order,
+        "chips": setup.chips,
         "dataset": _listing(cell.model, "calib", cell.calib, setup.work),
         "calib": cell.calib,
         "outputs": missing,

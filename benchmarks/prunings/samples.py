@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from ..quantizations.crops import Sample
 from ..quantizations.lines import lines
 from ..quantizations.samples import SampleSet, kept_samples
 from ..quantizations.samples import sample_set as known_set
-from .methods import CLS, DEMO, DET
+from ..retentions.pages import pages as turned_pages
+from ..retentions.photographs import photographs
+from .methods import CLS, DEMO, DET, LITE1, ORIENTATION
 
 _PAGE, _LINE = 320, (32, 256)  # pixels: a square page, and the height and width of a line on it
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the detector
@@ -20,15 +23,21 @@ _SEED = 77
 
 def sample_set(model: str, role: str, count: int, work: Path) -> SampleSet:
     """Return the samples of a model for calib or test, made below ``work`` if not there yet."""
-    if model in (DEMO, DET):
+    makers: dict[str, Callable[[str, int], Iterator[Sample]]] = {
+        DEMO: _demo,
+        DET: _pages,
+        ORIENTATION: partial(turned_pages, size=224, is_turned=True),
+        LITE1: partial(photographs, work=work, size=240),
+    }
+    if model in makers:
         folder = work / "samples" / f"{model}-{role}-{count}"
-        return kept_samples(folder, count, (_demo if model == DEMO else _pages)(role, count))
+        return kept_samples(folder, count, makers[model](role, count))
     return known_set(model, role, count, work)
 
 
 def labels_of(model: str, samples: SampleSet) -> list[int] | None:
     """Return the true classes; None where a model is held against itself."""
-    if model == DEMO:
+    if model in (DEMO, ORIENTATION):
         return [int(text) for text in samples.texts]
     return [index % 2 for index in range(samples.count)] if model == CLS else None
 

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..quantizations.text import characters_right, texts_in
-from .methods import DET, LITE0, REC
+from .methods import DET, LITE0, LITE1, REC
 
 Array = NDArray[Any]
 
 _SURE = 0.5  # probability of the float model's first class
 _TEXT = 0.3  # from this on the detector says text
-MEASURES = {LITE0: "sure agreement", REC: "characters", DET: "text overlap"}
+MEASURES = {
+    LITE0: "sure agreement",
+    LITE1: "sure agreement",
+    REC: "characters",
+    DET: "text overlap",
+}
 
 
 def points(

@@ -24,7 +24,20 @@ _HEAD = (
     "95 %",
     "of unpruned",
     "agreement of all",
+    "divergence",
+    "plan",
     "CPU s",
+)
+_CHIP_HEAD = (
+    "model",
+    "run in",
+    "method",
+    "pruned for",
+    "asked",
+    "time saved on",
+    "score",
+    "agreement of all",
+    "divergence",
 )
 _PAIR_HEAD = ("model", "run in", "cycles", "less", "its cycles", "difference", "95 %")
 
@@ -64,6 +77,31 @@ def pair_row(pair: Pair) -> list[str]:
     ]
 
 
+def print_chips(cells: Sequence[Cell], results: Results) -> None:
+    """Print what the plans for each chip save on each of them."""
+    timed = [cell for cell in cells if cell.key in results and results[cell.key].times]
+    if timed:
+        print(f"\n| {' | '.join(_CHIP_HEAD)} |\n|{'---|' * len(_CHIP_HEAD)}")
+    for cell in timed:
+        print(f"| {' | '.join(chip_row(cell, results[cell.key]))} |")
+
+
+def chip_row(cell: Cell, result: Result) -> list[str]:
+    """Return one row: the chip that the model is pruned for, and what it saves on all of them."""
+    saved = ", ".join(f"{chip} {_change(ratio)}" for chip, ratio in result.times.items())
+    return [
+        cell.model,
+        _place(cell),
+        cell.method,
+        cell.chip,
+        f"{cell.budget} {-cell.share:+.0%}",
+        saved,
+        "" if result.score is None else f"{result.score:.3f}",
+        f"{result.agreement:.3f}" if result.agreement else "",
+        f"{result.divergence:.4f}",
+    ]
+
+
 def _place(cell: Cell) -> str:
     return "ONNX Runtime" if cell.runtime == ORT else cell.runtime
 
@@ -71,7 +109,7 @@ def _place(cell: Cell) -> str:
 def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
     """Return one row; percentages are differences to the unpruned model in that runtime."""
     start = [cell.model, _place(cell), cell.method]
-    start.append("" if cell.method == WHOLE else f"{-cell.share:+.0%}")
+    start.append("" if cell.method == WHOLE else _asked(cell))
     if result.score is None:
         error = " ".join(result.error.split())[:70].replace("|", "/")
         return [*start, f"failed: {error}", *[""] * (len(_HEAD) - 5)]
@@ -95,8 +133,14 @@ def row_of(cell: Cell, result: Result, whole: Result | None) -> list[str]:
         band,
         retention,
         agreement,
+        "" if is_whole else f"{result.divergence:.4f}",
+        next(iter(result.plans), ""),
         took,
     ]
+
+
+def _asked(cell: Cell) -> str:
+    return " ".join(part for part in (f"{-cell.share:+.0%}", cell.cut) if part)
 
 
 def _change(ratio: float) -> str:

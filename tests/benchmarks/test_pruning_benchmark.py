@@ -15,6 +15,7 @@ from benchmarks.prunings.methods import (
     DET,
     LITE0,
     METHODS,
+    ORIENTATION,
     ORT,
     WHOLE,
     Cell,
@@ -24,7 +25,7 @@ from benchmarks.prunings.pairs import pairs_of
 from benchmarks.prunings.results import keep_result, read_results
 from benchmarks.prunings.samples import labels_of, sample_set
 from benchmarks.prunings.scores import by_source, interval, overlap, points, scored
-from benchmarks.prunings.table import pair_row, row_of
+from benchmarks.prunings.table import chip_row, pair_row, row_of
 from rockpress.prune.prune import PruneMethod
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def test_the_unpruned_model_comes_before_its_curves() -> None:
     assert cells[0].model == DEMO
 
 
-@pytest.mark.parametrize("model", [DEMO, DET])
+@pytest.mark.parametrize("model", [DEMO, DET, ORIENTATION])
 def test_samples_repeat_and_roles_differ(model: str, tmp_path: Path) -> None:
     calib, test = (sample_set(model, role, 3, tmp_path) for role in ("calib", "test"))
     again = sample_set(model, "test", 3, tmp_path / "again")
@@ -80,13 +81,26 @@ def test_rows_are_against_the_unpruned_model_of_the_same_place() -> None:
     row = row_of(CELL, result, whole)
     assert row[3:8] == ["-30%", "-30.0%", "-31.0%", "-40.0%", "-20.0%"]
     assert row[8] == "0.810"
-    assert row[10:] == ["0.900", "", "6"]
+    assert row[10:] == ["0.900", "", "0.0000", "", "6"]
+    chosen = replace(result, divergence=0.25, plans={"uniform": 0.1, "searched": 0.2})
+    assert row_of(CELL, chosen, whole)[12:14] == ["0.2500", "uniform"]
     agreeing = row_of(CELL, replace(result, agreement=0.75), whole)[11]
     assert agreeing.startswith("0.750 (0.")
     assert row_of(replace(CELL, method=WHOLE, share=0), whole, whole)[4:8] == [""] * 4
     failed = row_of(CELL, Result("out of | reach"), whole)
     assert failed[4] == "failed: out of / reach"
     assert len(row) == len(failed)
+
+
+def test_a_cut_for_another_chip_is_a_cell_of_its_own() -> None:
+    cuts = [("rk3588", "cycles", 0), ("rk3576", "latency", 0), ("rk3588", "cycles", 2)]
+    cells = list(cells_of([CLS], ["rockpress"], [0.2], [ORT], (8, 9), cuts))
+    assert len({cell.key for cell in cells}) == 4
+    assert cells[1].key == "ppocr-cls/rockpress/0.2/onnxruntime/8+9"
+    result = Result("", 0.9, divergence=0.5, times={"rk3588": 0.9, "rk3576": 0.8})
+    row = chip_row(cells[2], result)
+    assert row[3:7] == ["rk3576", "latency -20%", "rk3588 -10.0%, rk3576 -20.0%", "0.900"]
+    assert row_of(cells[3], result, None)[3] == "-20% rk3588-cycles-2"
 
 
 def test_samples_of_one_source_are_counted_together() -> None:
