@@ -22,6 +22,7 @@ from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_qu
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
+from ..rendering.layer_refit import samples_that_fit
 from ..rendering.plan import Plan, Weight
 from ..rendering.refitted_rounding import refitted_model
 from ..rendering.rounding import Rounded, corrected_bias, nearest, solved, with_rounded_weights
@@ -39,9 +40,7 @@ LIMIT = 7
 _SHARES = np.linspace(1.0, 0.4, 13)
 _TRIES = 4
 # samples that layers are refitted on: to compare, and for the file
-_FEW_TO_REFIT, _MOST_TO_REFIT, _LEAST_TO_REFIT = 96, 512, 16
-# of a layer's result on all of these: what two networks hold on the disk is about twice as much
-_MOST_BYTES = 2.5e9
+_FEW_TO_REFIT, _MOST_TO_REFIT = 96, 512
 
 
 class W4A16(Scheme):
@@ -95,8 +94,7 @@ class FourBitCandidates:
             progress=task.progress,
             total=len(task.samples),
         )
-        largest = max(layer.channels * layer.positions for layer in layers) * 4
-        self._most_that_fit = max(int(_MOST_BYTES / largest), _LEAST_TO_REFIT)
+        self._most_that_fit = samples_that_fit(layers)
         refits = any(find_method(name).refits for name in task.methods)
         self._refit_samples = SampleSubset(_MOST_TO_REFIT) if refits else None
         self._statistics = self._collect(self._passing(task.samples))
