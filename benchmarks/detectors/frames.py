@@ -6,7 +6,7 @@ for the test each one on which the float model finds something is taken, and one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from rockpress.accuracy.metrics.detections import Detections
 from rockpress.core.session import Session
 
 from ..quantizations.crops import cut, side_of
-from ..quantizations.photos import scenes, things
+from ..quantizations.photos import Photo, scenes, things
 
 SIZE = 320
 SCORE = 0.2  # from which on what the float model finds is a label
@@ -74,10 +74,13 @@ class Frame(NamedTuple):
     source: str
 
 
-def frames_of(role: str, work: Path) -> Iterator[Frame]:
-    """Yield frames without end, the first ones always the same."""
+def frames_of(role: str, work: Path, backgrounds: Sequence[Photo] = ()) -> Iterator[Frame]:
+    """Yield frames without end, the first ones always the same.
+
+    They are cut from ``backgrounds``, or where there are none, from every scene.
+    """
     rng = np.random.default_rng([_SEED, role == "test"])
-    photos, objects = side_of(scenes(work), role), side_of(things(work), role)
+    photos, objects = side_of(backgrounds or scenes(work), role), side_of(things(work), role)
     index = 0
     while True:
         thing = objects[index % len(objects)] if index % 5 >= _BARE else None

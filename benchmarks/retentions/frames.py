@@ -17,18 +17,22 @@ from ..conversions.packages import model_file
 from ..detectors.frames import SIZE, detected, frames_of
 from ..quantizations.crops import Sample
 from ..quantizations.detector import DETECTOR
+from ..quantizations.gcompris import gcompris_photographs
+from ..quantizations.photos import scenes
 
 
 def frames(role: str, count: int, work: Path) -> Iterator[Sample]:
     """Yield ``count`` frames (3, 320, 320) in 0..1; for calibration also those that show nothing.
 
-    ``source`` is the photograph's name.
+    ``source`` is the photograph's name. They are cut from the same photographs as the crops for
+    the classifiers, so that many of them have a part in the figure.
     """
+    backgrounds = [*scenes(work), *gcompris_photographs(work)]
     file = model_file(DETECTOR, work)
     session = Session(ready_model(file, ModelOptions(size=(SIZE, SIZE))).model)
     chosen = (
         frame
-        for frame in frames_of(role, work)
+        for frame in frames_of(role, work, backgrounds)
         if role == "calib" or len(detected(session, frame.picture).above(OWN_SCORE))
     )
     for frame in islice(chosen, count):

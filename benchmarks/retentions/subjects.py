@@ -148,7 +148,7 @@ SUBJECTS: tuple[Subject, ...] = (
         frames,
         boxes_like_float,
         60,
-        100,
+        260,
         goal=0.98,
     ),
     _text_detector("ppocr4-det", 40),

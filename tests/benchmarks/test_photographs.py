@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.detectors import frames as detector_frames
+from benchmarks.detectors.frames import frames_of
 from benchmarks.quantizations.gcompris import gcompris_photographs, resources
 from benchmarks.quantizations.photos import Photo
 from benchmarks.retentions import photographs as module
@@ -41,6 +44,11 @@ def webp(side: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (side, side), (200, 30, 30)).save(file, "webp")
     return file.getvalue()
+
+
+def png(path: Path) -> Path:
+    Image.new("RGBA", (120, 100), (10, 200, 30, 255)).save(path, "png")
+    return path
 
 
 def test_a_resource_is_read_by_path() -> None:
@@ -87,3 +95,25 @@ def test_no_photograph_is_on_both_sides_and_all_come_equally_often(
     np.testing.assert_allclose(test[0].values[0].mean(), (200 - 127) / 128, atol=0.05)
     again = list(photographs("test", 3, tmp_path, 32))
     np.testing.assert_array_equal(again[2].values, test[2].values)
+
+
+def test_frames_are_cut_from_the_photographs_of_their_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [Photo(f"photo {number}", tmp_path / f"{number}.webp") for number in range(9)]
+    for photo in photos:
+        photo.path.write_bytes(webp(160))
+    thing = Photo("thing", png(tmp_path / "thing.png"))
+    monkeypatch.setattr(detector_frames, "scenes", lambda _: photos[:3])
+    monkeypatch.setattr(detector_frames, "things", lambda _: [thing, thing])
+    sides = [
+        {frame.source for frame in islice(frames_of(role, tmp_path, photos), 60)}
+        for role in ("calib", "test")
+    ]
+    assert [len(side) for side in sides] == [3, 6] and sides[0].isdisjoint(sides[1])
+    scenes = {frame.source for frame in islice(frames_of("test", tmp_path), 60)}
+    assert scenes <= {photo.name for photo in photos[:3]} and len(scenes) == 2
+    again = [np.asarray(frame.picture) for frame in islice(frames_of("test", tmp_path), 8)]
+    first = [np.asarray(frame.picture) for frame in islice(frames_of("test", tmp_path), 3)]
+    np.testing.assert_array_equal(again[:3], first)
+    assert any((picture[..., 1] == 200).any() for picture in again)  # the thing
