@@ -21,7 +21,7 @@ from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe, only_target
 from .samples.input_sets import require_one_shape
-from .samples.ready_model import logits_at_cut, open_calibrated
+from .samples.ready_model import logits_at_end, open_calibrated
 from .tasks.converting import toolkit_settings
 from .tasks.quantization_training import require_training
 from .tasks.quantizing import (
@@ -72,7 +72,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     require_output(output, ".onnx", recipe.model)
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")
-    logits = logits_at_cut(recipe.model, recipe.shape)
+    logits = logits_at_end(recipe.model, recipe.shape)
     model = ready.model
     del ready  # which has the model as it was, too
     task = quantize_task(model, calib, recipe, target, logits)

@@ -30,6 +30,7 @@ from ...core.progress import Progress
 from ...core.types import Shape
 from ..options.sample_options import ModelOptions
 from ..recipes.recipe import Recipe
+from ..recognition.raw_logits import raw_class_maps
 from .class_names import names_in
 from .rolled_states import with_states
 
@@ -121,13 +122,14 @@ def ready_candidate(path: Path, options: ModelOptions) -> ReadyModel:
     return ready_model(path, replace(options, constant=left))
 
 
-def logits_at_cut(path: Path, options: ModelOptions) -> tuple[str, ...]:
+def logits_at_end(path: Path, options: ModelOptions) -> tuple[str, ...]:
     """Return those of the outputs that a model is ended at which else only a Sigmoid would read.
 
-    The host computes their scores then. Raises ModelError or OptionError.
+    The host computes their scores then. Of a model that came ended at its maps they are told by
+    their form. Raises ModelError or OptionError.
     """
     if not options.outputs:
-        return ()
+        return raw_class_maps(ready_model(path, options).model)
     graph = Graph(ready_model(path, replace(options, outputs=())).model)
     return tuple(name for name in options.outputs if set(last_readers(graph, name)) == {"Sigmoid"})
 

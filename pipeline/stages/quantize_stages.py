@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.progress import Progress
 from ...quantize.quantize import QuantizeResult
-from ..samples.ready_model import logits_at_cut
+from ..samples.ready_model import logits_at_end
 from ..tasks.converting import toolkit_settings
 from ..tasks.explain import errors_of
 from ..tasks.plan_handover import float_model_of
@@ -44,7 +44,7 @@ class Quantize(Stage):
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         output, plan = run.path(".intended.onnx"), run.path(".plan.toml")
-        logits = logits_at_cut(run.recipe.model, run.recipe.shape)
+        logits = logits_at_end(run.recipe.model, run.recipe.shape)
         task = quantize_task(run.model, run.calib, run.recipe, run.target, logits)
 
         def compute(folder: Path) -> QuantizeResult:

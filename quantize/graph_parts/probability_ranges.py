@@ -2,7 +2,8 @@
 
 In most images nothing is found, so the logits of a detector hardly ever exceed 0 in a calibration
 set. A range that ends there caps every score at 0.5. Beyond 5 a score is 0.993 or more, and 12 and
-more below 0 it is nothing, so steps are taken from there.
+more below 0 it is nothing, so steps are taken from there. What such logits alone are computed from
+has to go on as far as they.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Collection, Mapping
 from ...core.graphs.graph import Graph
 from ...core.graphs.joins import last_readers
 from ...core.types import Range
+from .score_branches import score_branches
 
 _SURE, _NOTHING = 5.0, 12.0
 # of the range that was seen: by so much it is taken to go on
 _MARGIN = 1 / 3
 _SIGMOID, _SOFTMAX = {"Sigmoid"}, {"Softmax"}
-_LOGITS, _SCORES = "logits of Sigmoid", "scores of Softmax"
+_BOUNDED = {"Clip", "Sigmoid", "HardSigmoid", "Tanh", "Softmax"}
+_LOGITS, _SCORES, _BRANCH = "logits of Sigmoid", "scores of Softmax", "before logits of Sigmoid"
 
 
 def logit_range(chosen: Range, seen: Range) -> Range:
@@ -54,6 +57,7 @@ class ProbabilityRanges:
         self._seen = seen
         self._origins = origins
         self._logits = logits
+        self._branches = score_branches(graph, self._is_open, logits)
 
     def adjusted(self, name: str, source: str, chosen: Range) -> tuple[str, Range]:
         """Return what a range comes from, and the range: as ``chosen`` by the method ``source``.
@@ -68,7 +72,21 @@ class ProbabilityRanges:
         certain = self._score_of(name)
         if certain > chosen[1]:
             return f"{source}, of {_LOGITS}", (chosen[0], certain)
+        if name in self._branches and chosen[1] < (further := self._further(name)):
+            return f"{source}, {_BRANCH}", (chosen[0], further)
         return source, chosen
+
+    def _further(self, name: str) -> float:
+        """Return how far a tensor may go, of which so much was seen."""
+        _, most = self._seen[name]
+        node = self._graph.producers.get(name)
+        is_bounded = node is not None and node.op_type in _BOUNDED
+        return most if is_bounded else most * (1 + _MARGIN)
+
+    def _is_open(self, logits: str) -> bool:
+        """Return whether no logit was seen that is a sure score."""
+        seen = self._seen.get(self._origins.get(logits, logits))
+        return seen is None or seen[1] < _SURE
 
     def _score_of(self, name: str) -> float:
         """Return the highest score of the logits that a Sigmoid makes this of; else 0."""

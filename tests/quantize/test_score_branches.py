@@ -1,0 +1,86 @@
+"""The layers that scores alone come from: what is rarely large there is not cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto
+
+from graphs import model_of, random_feeds
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.types import Array
+from rockpress.quantize.graph_parts.score_branches import score_branches
+from rockpress.quantize.quantize import quantize
+from rockpress.quantize.rendering.plan import Plan
+
+SHAPE = "float[1,4,32,32]"
+WEIGHTS = {name: (4, 4, 1, 1) for name in ("w", "v", "u", "t")}
+# f is read by boxes and classes; the classes have a layer of their own
+HEAD = "f = Conv (x, w) b = Conv (f, v) h = Conv (f, u) r = Relu (h) c = Conv (r, t)"
+
+
+def net(body: str, *outputs: str) -> ModelProto:
+    declared = ", ".join(f"{SHAPE} {name}" for name in outputs)
+    return model_of(f"({SHAPE} x) => ({declared}) {{ {body} }}", WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs", "expected"),
+    [
+        (f"{HEAD} s = Sigmoid (c)", "bs", {"h", "r", "c"}),
+        (f"{HEAD} s = Sigmoid (c) m = Mul (s, two) d = Relu (b)", "dm", {"h", "r", "c"}),
+        (HEAD, "bc", set()),
+        # boxes are scores too: nothing is beside them
+        (f"{HEAD} s = Sigmoid (c) d = Sigmoid (b)", "ds", set()),
+        # a gate, not a score: a layer comes after it
+        (f"{HEAD} s = Sigmoid (c) m = Mul (s, f) y = Conv (m, w)", "by", set()),
+        (f"{HEAD} s = Sigmoid (c) m = Mul (c, s)", "bm", set()),
+    ],
+    ids=["beside boxes", "behind it", "raw", "scores alone", "gate", "SiLU"],
+)
+def test_branches_by_hand(body: str, outputs: str, expected: set[str]) -> None:
+    model = model_of(
+        f"({SHAPE} x) => ({', '.join(f'{SHAPE} {name}' for name in outputs)}) {{ {body} }}",
+        {**WEIGHTS, "two": np.float32(2)},
+    )
+    assert score_branches(Graph(model), lambda _: True) - {"t", "u"} == expected
+
+
+def test_the_host_may_compute_the_scores() -> None:
+    graph = Graph(net(HEAD, "b", "c"))
+    assert score_branches(graph, lambda _: True, ("c",)) >= {"h", "r", "c"}
+    assert score_branches(graph, lambda name: name != "c", ("c",)) == set()
+
+
+def feeds_with_an_object(model: ModelProto) -> list[dict[str, Array]]:
+    """Return samples of which one has a single pixel that is several times larger."""
+    feeds = random_feeds(model, 12)
+    feeds[3]["x"][0, :, 0, 0] *= 12
+    return feeds
+
+
+def plan_of(
+    model: ModelProto, folder: Path, logits: tuple[str, ...] = (), method: str = "mse"
+) -> Plan:
+    paths = folder / "q.onnx", folder / "p.toml"
+    return quantize(model, *paths, feeds_with_an_object(model), method=method, logits=logits).plan
+
+
+def test_what_is_large_where_something_is_found_is_not_cut_off(tmp_path: Path) -> None:
+    model = net(HEAD, "b", "c")
+    plain = plan_of(model, tmp_path).activations
+    plan = plan_of(model, tmp_path, ("c",)).activations
+    assert plan["r"].source == "mse, before logits of Sigmoid"
+    most = plan_of(model, tmp_path, method="min-max").activations["r"].high
+    assert plan["r"].high == pytest.approx(most * 4 / 3) and plain["r"].high < most
+    assert plan["f"] == plain["f"] and plan["b"] == plain["b"]
+
+
+def test_what_ends_by_itself_goes_on_to_its_end_alone(tmp_path: Path) -> None:
+    body = HEAD.replace("Relu (h)", "Clip (h, zero, six)")
+    text = f"({SHAPE} x) => ({SHAPE} b, {SHAPE} c) {{ {body} }}"
+    ends = {"zero": np.float32(0), "six": np.float32(6)}
+    plan = plan_of(model_of(text, {**WEIGHTS, **ends}), tmp_path, ("c",)).activations
+    assert 4 < plan["r"].high <= 6
