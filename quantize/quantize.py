@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..core.types import SampleSet
 from .choices.names import AUTO
 from .graph_parts.weighted_layers import WeightedLayer
 from .join_notices import join_notices
-from .methods import refinements
+from .methods import find_method, refinements
 from .mixing.mixed_budget import MixedPrecision
 from .numeric.scales import quantize_weight, weight_scales
 from .rendering.plan import USER, Plan, write_plan
@@ -154,11 +154,29 @@ def _best(
             return plans[name]
         earlier = len(trials) * len(held_out)
         trials[name] = held_out.trial(quantized, metric, task.progress, earlier, total)
-        if name == task.methods[-1]:
-            more = refinements(verdict_on(trials, metric).best)
-            queue.extend(other for other in more if other in refining and candidates.changes(other))
-    verdict = verdict_on(trials, metric)
+        if not queue:
+            best = verdict_on(trials, metric).best
+            more = [other for other in refinements(best) if other in refining]
+            more = [other for other in more if other not in plans and candidates.changes(other)]
+            # what refits is tried on the best of all others, as it takes longest
+            queue = [other for other in more if not find_method(other).refits] or more
+    verdict = verdict_on(preferred_first(trials, task.methods), metric)
     return selected(plans[verdict.best], trials, verdict, metric)
+
+
+def preferred_first(
+    trials: Mapping[str, MethodTrial], compared: Collection[str]
+) -> dict[str, MethodTrial]:
+    """Return the trials, those first that refine another method by a refit.
+
+    Such a one is taken unless it is worse by more than chance: it was on no network that it was
+    measured on, and what it brings is often less than the few held-out samples can tell from that.
+    """
+
+    def comes_later(name: str) -> bool:
+        return name in compared or not find_method(name).refits
+
+    return {name: trials[name] for name in sorted(trials, key=comes_later)}
 
 
 def _underflow_warnings(layers: Sequence[WeightedLayer]) -> tuple[Diagnostic, ...]:

@@ -88,14 +88,20 @@ class LayerwiseExecutor:
 
     The nodes and initializers of the later pieces are read from ``model`` when they run. Raises
     SamplesError when there are no samples, ModelError when a piece cannot run. ``optimise=False``
-    is for quantized models, see Session.
+    is for quantized models, see Session. A tensor of more than ``in_memory`` bytes on all samples
+    lies in a file.
     """
 
     def __init__(
-        self, model: ModelProto, samples: Iterable[Feeds], *, optimise: bool = True
+        self,
+        model: ModelProto,
+        samples: Iterable[Feeds],
+        *,
+        optimise: bool = True,
+        in_memory: int = _IN_MEMORY,
     ) -> None:
         self.position = 0
-        self._model, self._optimise = model, optimise
+        self._model, self._optimise, self._in_memory = model, optimise, in_memory
         self._nodes: list[NodeProto] = list(model.graph.node)
         self._pinned: set[str] = set()
         self._last = _last_reader(model)
@@ -105,11 +111,14 @@ class LayerwiseExecutor:
     def __len__(self) -> int:
         return self._count
 
-    def fork(self, model: ModelProto) -> LayerwiseExecutor:
-        """Return one that goes on from here through another model, equal up to this node."""
+    def fork(self, model: ModelProto, *, optimise: bool | None = None) -> LayerwiseExecutor:
+        """Return one that goes on from here through another model, equal up to this node.
+
+        It optimises as this one does, unless ``optimise`` says it.
+        """
         other = copy(self)
         other._model, other._nodes = model, list(model.graph.node)
-        other._optimise = self._optimise
+        other._optimise = self._optimise if optimise is None else optimise
         other._pinned, other._last = set(), _last_reader(model)
         other._held = dict(self._held)  # what is held is never changed
         return other
@@ -142,7 +151,7 @@ class LayerwiseExecutor:
         self.position = position
         if piece.graph.output:
             names = [value.name for value in piece.graph.output]
-            computed = {name: SpooledArrays() for name in names}
+            computed = {name: SpooledArrays(self._in_memory) for name in names}
             session = Session(piece, optimise=self._optimise)
             for feeds in self.feeds(session.input_names):
                 for name, value in zip(names, session.run(feeds, names), strict=True):

@@ -5,80 +5,36 @@ A method works on the model as it is, or on the model with equalized channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
 from onnx import ModelProto
 
-from ...core.graphs.graph import Graph
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range, SampleSet
-from ..graph_parts.placement import QdqPlacement, left_in_float, place
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
-from ..methods import NEAREST, find_method
+from ..graph_parts.placement import left_in_float, place
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..methods import NEAREST, QuantizationMethod, find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision
 from ..numeric.scales import activation_scale
-from ..rendering.plan import Activation, Plan, Weight
+from ..rendering.layer_refit import samples_that_fit
+from ..rendering.plan import Activation, Plan, Tradeoff, Weight
 from ..rendering.qdq import insert_qdq
 from ..rendering.rounding import Rounded, rounded_layers
-from ..statistics.tensor_statistics import (
-    NO_STATISTICS,
-    Calibration,
-    SampleSubset,
-    TensorStatistics,
-    collect_statistics,
-)
+from ..statistics.tensor_statistics import Calibration, SampleSubset
 from ..trials.held_out_samples import HeldOut
+from .calibrated_model import CalibratedModel, IntegerFormat, equalized_model, uncalibrated
 from .chosen_ranges import ChosenRanges
-from .equalize import equalization, equalized, pairs_of
+from .equalize import equalization
 from .left_wide import left_wide, planned_constants
+from .refitted_integers import refitted_integers
 from .sequential_bias import sequential_biases
 
-
-@dataclass(frozen=True)
-class IntegerFormat:
-    """A ``scheme``'s integers of activations: ``scale`` gives scale and zero point for a range."""
-
-    scheme: str
-    dtype: str
-    scale: Callable[[float, float], tuple[float, int]]
-
-
-@dataclass(frozen=True)
-class CalibratedModel:
-    """A model that is to be quantized to a format, and the statistics of its tensors.
-
-    It is that of the ``task``, or the same with the channels of some tensors divided by
-    ``factors``. ``rounded`` has the layers as they were rounded last, by the name of the rounding.
-    """
-
-    task: Calibration
-    format: IntegerFormat
-    graph: Graph
-    placement: QdqPlacement
-    layers: tuple[WeightedLayer, ...]
-    subset: SampleSubset
-    statistics: TensorStatistics = NO_STATISTICS
-    factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    rounded: dict[str, dict[str, Rounded]] = field(default_factory=dict)
-
-    def observed_on(self, samples: Iterable[Feeds]) -> CalibratedModel:
-        """Return the same with the statistics of these samples added."""
-        task, placement = self.task, self.placement
-        needs_moments = any(find_method(name).needs_moments for name in task.methods)
-        statistics = collect_statistics(
-            self.graph.model,
-            [name for name in placement.tensors if name not in placement.same_as],
-            self.layers if needs_moments else (),
-            samples,
-            seed=task.seed,
-            before=self.statistics,
-            progress=task.progress,
-            total=len(task.samples),
-        )
-        return replace(self, statistics=statistics, rounded={})
+# samples that layers are refitted on: to compare, for the file, and those that are stored for it
+_FEW_TO_REFIT, _MOST_TO_REFIT, _STORED_TO_REFIT = 32, 96, 128
+_LEAST_TO_REFIT = 16  # with less auto does not try it
 
 
 def apply_method(
@@ -86,11 +42,13 @@ def apply_method(
     name: str,
     high_precision: tuple[str, ...] = (),
     dtype: str = "float16",
+    refit_on: int = _FEW_TO_REFIT,
 ) -> tuple[Plan, ModelProto]:
     """Return the plan and the model quantized by one method; notes how the layers were rounded.
 
     The tensors named by ``high_precision`` get the type ``dtype``. With int16 all weights are
     rounded to nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
+    Layers are refitted on ``refit_on`` samples at most.
     """
     method, graph, statistics = find_method(name), calibrated.graph, calibrated.statistics
     whole, integers = calibrated.placement, calibrated.format
@@ -109,7 +67,8 @@ def apply_method(
     placement = place(graph, wide_tensors, has_float16=has_float16) if wide_tensors else whole
     layers = layers_from(graph, placement.weights) if wide_tensors else calibrated.layers
     if wide_tensors and dtype == "int16":
-        method = replace(method, rounding=NEAREST, correct_bias=False, sequential=False)
+        plain = replace(method, rounding=NEAREST, correct_bias=False)
+        method = replace(plain, sequential=False, refits=False)
 
     activations = _activations(placement.tensors, placement.same_as, range_of, integers)
     wide = replace(integers, dtype=dtype, scale=activation_scale)
@@ -117,21 +76,13 @@ def apply_method(
     wide_activations = _activations(wide_tensors, whole.same_as, wide_range_of, wide)
     for tensor, source in unasked.items():
         wide_activations[tensor] = replace(wide_activations[tensor], source=source)
-    rounded = rounded_layers(
-        layers,
-        activations,
-        statistics.moments,
-        method,
-        calibrated.rounded.get(method.rounding.name),
-    )
-    trim_heap()
-    calibrated.rounded.setdefault(method.rounding.name, rounded)
+    rounding = method.rounding.name + (", refitted" if method.refits else "")
     plan = Plan(
         scheme=calibrated.format.scheme,
         samples=statistics.count,
         activations=activations | wide_activations,
         weights={
-            layer.weight_name: Weight("int8", layer.axis, layer.channels, method.rounding.name)
+            layer.weight_name: Weight("int8", layer.axis, layer.channels, rounding)
             for layer in layers
         },
         float_operators=left_in_float(graph, placement, has_float16=has_float16),
@@ -140,9 +91,31 @@ def apply_method(
         symmetric=calibrated.task.symmetric,
         constants=planned_constants(graph, activations, symmetric=calibrated.task.symmetric),
     )
-    if method.sequential:
-        rounded = sequential_biases(graph.model, plan, rounded, layers, calibrated.subset)
+    rounded = _integers(calibrated, plan, layers, method, refit_on)
     return plan, insert_qdq(graph.model, plan, rounded)
+
+
+def _integers(
+    calibrated: CalibratedModel,
+    plan: Plan,
+    layers: Sequence[WeightedLayer],
+    method: QuantizationMethod,
+    refit_on: int,
+) -> dict[str, Rounded]:
+    """Return layer name -> its integers, noted where they come from statistics alone."""
+    task, graph = calibrated.task, calibrated.graph
+    if method.refits and calibrated.refit_samples is not None:
+        samples = calibrated.refit_samples.evenly(min(refit_on, samples_that_fit(layers)))
+        seed, progress = task.seed, task.progress
+        return refitted_integers(graph, plan, layers, samples, method, seed=seed, progress=progress)
+    rounding, moments = method.rounding.name, calibrated.statistics.moments
+    before = calibrated.rounded.get(rounding)
+    rounded = rounded_layers(layers, plan.activations, moments, method, before)
+    trim_heap()
+    calibrated.rounded.setdefault(rounding, rounded)
+    if method.sequential:
+        return sequential_biases(graph.model, plan, rounded, layers, calibrated.subset)
+    return rounded
 
 
 def _activations(
@@ -168,36 +141,49 @@ class IntegerCandidates:
     def __init__(self, task: Calibration, number_format: IntegerFormat) -> None:
         self._task = task
         plain = uncalibrated(task, number_format)
-        self._plain = plain.observed_on(plain.subset.passing(task.samples))
+        is_alone = len(task.methods) == 1
+        if number_format.dtype == "int8" and (not is_alone or find_method(task.methods[0]).refits):
+            plain = replace(plain, refit_samples=SampleSubset(_STORED_TO_REFIT))
+        samples = _stored(plain, plain.subset.passing(task.samples))
+        self._plain = plain.observed_on(samples, len(task.samples))
         self._equalized: CalibratedModel | None = None
 
     def candidate(self, method: str) -> tuple[Plan, ModelProto]:
         return apply_method(self._model_for(method), method)
 
     def changes(self, method: str) -> bool:
+        refit_samples = self._plain.refit_samples
+        if find_method(method).refits:
+            return refit_samples is not None and len(refit_samples) >= _LEAST_TO_REFIT
         return not find_method(method).equalized or bool(self._model_for(method).factors)
 
     def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
-        calibrated, dtype = self._model_for(plan.method), mixed.dtype
+        """Return the plan of the best choice; choices are compared without a refit of each."""
+        calibrated, dtype, method = self._model_for(plan.method), mixed.dtype, plan.method
+        if find_method(method).refits:
+            int8_db = plan.candidates.get(method, -math.inf)
+            if mixed.budget.is_reached(int8_db):
+                return replace(plan, tradeoffs=(Tradeoff((), int8_db, cycles_ratio=1.0),))
+            method = find_method(method).refines
         tradeoffs = mixed_activations(
             calibrated.graph,
             plan,
             held_out,
             mixed,
-            lambda tensors: apply_method(calibrated, plan.method, tensors, dtype)[1],
+            lambda tensors: apply_method(calibrated, method, tensors, dtype)[1],
             self._task.progress,
         )
         chosen = mixed.budget.best(tradeoffs).floating
-        best, _ = apply_method(calibrated, plan.method, chosen, dtype)
+        best, _ = apply_method(calibrated, method, chosen, dtype)
         return _with_tensors_of(replace(plan, tradeoffs=tuple(tradeoffs)), best)
 
     def final(self, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
         calibrated = self._model_for(plan.method)
         self._plain = self._equalized = calibrated  # the other one takes memory
         if len(more):
-            calibrated = calibrated.observed_on(more)
+            calibrated = calibrated.observed_on(_stored(calibrated, more), len(more))
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
-        again, model = apply_method(calibrated, plan.method, tensors, dtype)
+        again, model = apply_method(calibrated, plan.method, tensors, dtype, _MOST_TO_REFIT)
         return _with_tensors_of(replace(plan, samples=again.samples), again), model
 
     def layers(self, plan: Plan) -> tuple[WeightedLayer, ...]:
@@ -215,6 +201,12 @@ class IntegerCandidates:
         return self._equalized
 
 
+def _stored(calibrated: CalibratedModel, samples: Iterable[Feeds]) -> Iterable[Feeds]:
+    """Return the samples, of which those to refit on are stored as they pass."""
+    refit_samples = calibrated.refit_samples
+    return samples if refit_samples is None else refit_samples.passing(samples)
+
+
 def _with_tensors_of(plan: Plan, other: Plan) -> Plan:
     """Return a plan with all that another one says of single tensors."""
     return replace(
@@ -223,69 +215,4 @@ def _with_tensors_of(plan: Plan, other: Plan) -> Plan:
         weights=other.weights,
         float_operators=other.float_operators,
         constants=other.constants,
-    )
-
-
-def uncalibrated(task: Calibration, number_format: IntegerFormat) -> CalibratedModel:
-    """Return the model for the methods of a task, without statistics yet. Raises ModelError."""
-    graph = Graph(task.model)
-    placement = place(graph, has_float16=task.has_float16)
-    # where all is in int8, a GRU or an Einsum needs the scales of what it reads and makes
-    parts = placement.weights if task.has_float16 else placement.tensors
-    require_quantizable(task.model, parts, has_float16=task.has_float16)
-    layers = layers_from(graph, placement.weights)
-    return CalibratedModel(task, number_format, graph, placement, layers, SampleSubset())
-
-
-def equalized_model(
-    calibrated: CalibratedModel, factors: Mapping[str, tuple[float, ...]]
-) -> CalibratedModel:
-    """Return the model with equalized channels, and its statistics.
-
-    Only the tensors between the layers of a pair have to be observed again. All other values are as
-    they were, and the moments of what the second layers read are divided by the factors. The two
-    models share the rest, so only one of them may be observed on further samples.
-    """
-    if not factors:
-        return calibrated
-    task, before = calibrated.task, calibrated.statistics
-    model = equalized(task.model, factors)
-    pairs = [pair for pair in pairs_of(calibrated.graph) if pair.between in factors]
-    between = [name for pair in pairs for name in dict.fromkeys((pair.first.name, pair.between))]
-    trim_heap()
-    histograms = collect_statistics(
-        model,
-        [name for name in between if name in before.histograms],
-        (),
-        task.samples,
-        progress=task.progress,
-        activity="equalize",
-        total=len(task.samples),
-    ).histograms
-    moments = dict(before.moments)
-    for pair in pairs:
-        if (name := pair.second.name) in moments:
-            divisors = np.asarray(factors[pair.between], np.float64).reshape(pair.second.groups, -1)
-            each = np.repeat(divisors, pair.second.width // divisors.shape[1], axis=1)
-            moments[name] = moments[name].divided(each)
-    graph = Graph(model)
-    # what is equal is in memory once
-    graph.weights.update(
-        (name, values)
-        for name, values in calibrated.graph.weights.items()
-        if np.array_equal(values, graph.weights[name], equal_nan=values.dtype.kind == "f")
-    )
-    placement = place(graph, has_float16=task.has_float16)
-    reshaped = {layer.name for pair in pairs for layer in (pair.first, pair.second)}
-    return replace(
-        calibrated,
-        graph=graph,
-        placement=placement,
-        layers=layers_from(graph, placement.weights),
-        statistics=TensorStatistics(before.count, {**before.histograms, **histograms}, moments),
-        factors=factors,
-        rounded={
-            rounding: {name: layer for name, layer in rounded.items() if name not in reshaped}
-            for rounding, rounded in calibrated.rounded.items()
-        },
     )

@@ -68,8 +68,8 @@ class QuantizationMethod:
     channels between layers are made alike before anything else. With ``refits`` each weight is
     refitted, before it is rounded, to inputs that come from rounded layers.
 
-    ``is_compared`` says whether auto tries it. If it ``refines`` another method, auto tries it when
-    that one is the best of those.
+    ``is_compared`` says whether auto tries it, unless a scheme says it. If it ``refines`` another
+    method, auto tries it when that one is the best of those tried.
     """
 
     ranges: RangeMethod

@@ -1,6 +1,12 @@
 """Layers fitted by least squares to what the float network makes, on inputs of a rounded network.
 
-Both networks run side by side, each layer once. What becomes of a fitted layer is the caller's.
+A layer reads what the layers before it give once they are rounded. Its weight is refitted by least
+squares, so that on these inputs it gives the float network's result; what becomes of it then is the
+caller's, who rounds it as a rule, its error being made up for by the layers to come. Before a
+residual addition the target is the float network's sum, less the other summand as it is. Both
+networks run side by side, each layer once. After Y. Li et al., "GPTAQ: efficient finetuning-free
+quantization for asymmetric calibration" (ICML 2025, arXiv 2504.02692) and Y. He et al., "Channel
+pruning for accelerating very deep neural networks" (ICCV 2017, arXiv 1707.06168), section 3.2.
 """
 
 from __future__ import annotations
@@ -21,9 +27,6 @@ from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..statistics.tensor_statistics import InputMoments
 
-# Of the mean variance of a layer's inputs: how strongly it is pulled towards its weight as it was.
-# Early layers, of few inputs and many positions, need far less than late ones.
-_PULLS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _HELD_OUT_EVERY = 4
 _POSITIONS = 64  # of a sample that count
 _BATCH = 8  # samples that are multiplied at once
@@ -34,11 +37,14 @@ _MOST_BYTES, _LEAST_SAMPLES = 2.5e9, 16
 
 @dataclass(frozen=True)
 class Pull:
-    """How the pull of a layer is chosen: on a quarter of the samples where these are enough.
+    """How strongly a layer is pulled towards its weight as it was: parts of its inputs' variance.
 
-    With less than ``least_held_out`` in that quarter it is ``otherwise``.
+    Early layers, of few inputs and many positions, need far less than late ones. So it is chosen
+    ``among`` some, on a quarter of the samples; where these are less than ``least_held_out``, it is
+    ``otherwise``.
     """
 
+    among: tuple[float, ...]
     least_held_out: int
     otherwise: float
 
@@ -152,14 +158,14 @@ class Shortfall:
             return matrix
         return np.asarray(matrix + _change(self._second(), self._cross(), pull))
 
-    def best_pull(self, unseen: Shortfall) -> float:
-        """Return the one of _PULLS with which other samples lack least."""
+    def best_pull(self, pulls: Sequence[float], unseen: Shortfall) -> float:
+        """Return that of the pulls with which other samples lack least."""
         if self._products is None:
-            return _PULLS[-1]  # nothing is solved
+            return pulls[-1]  # nothing is solved
         own, own_cross = self._second(), self._cross()
         second, cross = unseen._second(), unseen._cross()
         errors: dict[float, float] = {}
-        for pull in _PULLS:
+        for pull in pulls:
             change = _change(own, own_cross, pull)
             errors[pull] = float(((change @ second - 2 * cross) * change).sum())
         return min(errors, key=lambda pull: errors[pull])
@@ -203,7 +209,7 @@ def _refitted(
         fit = _missing(step, teacher, student, fitted, random)
         held_out = [index for index in every if not positions[index]]
         unseen = _missing(step, teacher, student, held_out, random)
-        whole, best = fit.plus(unseen), fit.best_pull(unseen)
+        whole, best = fit.plus(unseen), fit.best_pull(pull.among, unseen)
     return whole, whole.refitted(step.layer, best)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ...core.graphs.graph import Graph, free_name, output_axis, read_by
-from ...core.types import Array
+from ...core.types import Array, Float32
 from ..graph_parts.constant_operands import constant_operands
 from ..graph_parts.placement import place
 from ..graph_parts.weighted_layers import layers_from
@@ -65,6 +66,14 @@ def insert_qdq(
     if builder.shapes and _MICROSOFT not in domains:
         copy.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
     return onnx.shape_inference.infer_shapes(copy)
+
+
+def bias_integers(
+    bias: Float32, input_scale: float, scales: Float32
+) -> tuple[NDArray[np.int32], Float32]:
+    """Return a bias as int32, and the unit of each, for a layer whose weights have these scales."""
+    unit = np.asarray(np.float64(input_scale) * scales, np.float32)
+    return quantize_bias(bias, input_scale, scales), unit
 
 
 def dequantized_names(quantized: ModelProto) -> dict[str, str]:
@@ -184,8 +193,7 @@ class _Builder:
             name = f"{self.original(node.output[0])}.bias"
             node.input[2] = self._constant(name, np.asarray(layer.bias, np.float32))
             return [weight]
-        steps = quantize_bias(layer.bias, source.scale, layer.scales)
-        unit = (np.float64(source.scale) * layer.scales).astype(np.float32)
+        steps, unit = bias_integers(layer.bias, source.scale, layer.scales)
         return [weight, self._dequantized(node, 2, steps, unit, 0)]
 
     def constant_nodes(self, node: NodeProto) -> list[NodeProto]:

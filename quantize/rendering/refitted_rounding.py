@@ -1,4 +1,8 @@
-"""A float model with some layers rounded, each first refitted to what the float network makes."""
+"""A float model with some layers rounded, each first refitted to what the float network makes.
+
+Layers that are not rounded, such as the depthwise convolutions beside weights of 4 bits, are
+refitted too. See layer_refit.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from .rounding import with_layer_weights
 # a layer, its weight as WeightedLayer.matrix, the moments of its inputs -> the rounded matrix
 RoundMatrix = Callable[[WeightedLayer, Float64, InputMoments], Float64]
 
-_PULL = Pull(least_held_out=8, otherwise=0.3)
+_PULL = Pull((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), least_held_out=8, otherwise=0.3)
 
 
 def refitted_model(

@@ -112,6 +112,11 @@ class Scheme(ABC):
         return ()
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """Return the names of those that auto compares in any case."""
+        return tuple(name for name in self.methods if find_method(name).is_compared)
+
+    @property
     def name(self) -> str:
         """Return the name, which is that of its file."""
         return type(self).__module__.rpartition(".")[2]
@@ -129,8 +134,7 @@ class Scheme(ABC):
         OptionError for a method that is not known, or not for this scheme.
         """
         if method == AUTO:
-            compared = [name for name in self.methods if find_method(name).is_compared]
-            return tuple(compared if is_trial else compared[:1])
+            return self.compared if is_trial else self.compared[:1]
         find_method(method)
         if method not in self.methods:
             raise OptionError(

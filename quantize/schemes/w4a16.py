@@ -47,7 +47,7 @@ class W4A16(Scheme):
     """Layers multiply in float16; mixed precision leaves some weights there, for some space."""
 
     quantizes = True
-    methods = ("gptq", "gptq-refit", "mse", "min-max")
+    methods = compared = ("gptq", "gptq-refit", "mse", "min-max")
     refusal = "is about the ranges of activations, which stay in float16 here"
     mixing = Mixing(
         kinds=("size", "sqnr"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
+from ..integer.calibrated_model import IntegerFormat
+from ..integer.integer_candidates import IntegerCandidates
 from ..numeric.scales import symmetric_scale
 from ..rendering.plan import Plan
 from ..statistics.tensor_statistics import Calibration

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from ..choices.names import AUTO, method_names
-from ..integer.integer_candidates import IntegerCandidates, IntegerFormat
-from ..methods import find_method
+from ..integer.calibrated_model import IntegerFormat
+from ..integer.integer_candidates import IntegerCandidates
 from ..mixing.mixed_budget import MixedBudget
 from ..numeric.scales import activation_scale, symmetric_scale
 from ..rendering.plan import Plan
@@ -31,7 +31,7 @@ class W8A8(Scheme):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        return tuple(n for n in method_names() if n != AUTO and not find_method(n).refits)
+        return tuple(name for name in method_names() if name != AUTO)
 
     def candidates(self, task: Calibration) -> IntegerCandidates:
         """Calibrate a model, its activations for asymmetric int8 unless the task is symmetric."""

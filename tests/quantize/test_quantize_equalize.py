@@ -20,6 +20,11 @@ from rockpress.core.types import Array
 from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.quantize.error_report import error_report
+from rockpress.quantize.integer.calibrated_model import (
+    IntegerFormat,
+    equalized_model,
+    uncalibrated,
+)
 from rockpress.quantize.integer.equalize import (
     Sizes,
     as_planned,
@@ -29,12 +34,7 @@ from rockpress.quantize.integer.equalize import (
     noise_of,
     pairs_of,
 )
-from rockpress.quantize.integer.integer_candidates import (
-    IntegerFormat,
-    apply_method,
-    equalized_model,
-    uncalibrated,
-)
+from rockpress.quantize.integer.integer_candidates import apply_method
 from rockpress.quantize.numeric.scales import activation_scale
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
@@ -214,11 +214,11 @@ def test_statistics_of_the_equalized_model_are_those_it_would_give(
     assert factors
     task = Calibration(model, samples, ("gptq",))
     int8 = IntegerFormat("w8a8", "int8", activation_scale)
-    plain = uncalibrated(task, int8).observed_on(samples)
+    plain = uncalibrated(task, int8).observed_on(samples, len(samples))
     apply_method(plain, "gptq")
     derived = equalized_model(plain, factors)
     scaled = equalized(model, factors)
-    fresh = uncalibrated(replace(task, model=scaled), int8).observed_on(samples)
+    fresh = uncalibrated(replace(task, model=scaled), int8).observed_on(samples, len(samples))
     assert list(derived.statistics.histograms) == list(fresh.statistics.histograms)
     for name, seen in fresh.statistics.histograms.items():
         found = derived.statistics.histograms[name]
