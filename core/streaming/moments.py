@@ -14,6 +14,9 @@ from ..types import Array, Float64
 # more positions of one image say little new about its covariance, and cost as much as new images
 POSITIONS = 36
 
+# of the square of an input's mean: where its variance is less, rounding makes up most of that
+_STILL = 1e-9
+
 # rows wait until one large product is worth its call: adding up d x d is what takes the time
 _PENDING_BYTES = 4 << 20
 
@@ -21,6 +24,8 @@ _PENDING_BYTES = 4 << 20
 @dataclass
 class Moments:
     """Joint moments of inputs x (d) and targets y (m), centred when read.
+
+    Inputs that vary by less than rounding can tell do not vary at all.
 
     >>> moments = Moments(1, 1)
     >>> moments.add(np.array([[0.0], [2.0]]), np.array([[1.0], [5.0]]))
@@ -97,14 +102,24 @@ class Moments:
     @property
     def covariance(self) -> Float64:
         """Covariance of the inputs, (d, d)."""
-        self._flush()
-        return self._xx / self._count - np.outer(self.mean_x, self.mean_x)
+        varies = self._varies
+        covariance: Float64 = self._xx / self._count - np.outer(self.mean_x, self.mean_x)
+        return covariance if varies.all() else np.asarray(covariance * np.outer(varies, varies))
 
     @property
     def cross(self) -> Float64:
         """Covariance of targets with inputs, (m, d)."""
+        varies = self._varies
+        cross: Float64 = self._yx / self._count - np.outer(self.mean_y, self.mean_x)
+        return cross if varies.all() else np.asarray(cross * varies)
+
+    @property
+    def _varies(self) -> NDArray[np.bool_]:
+        """Which inputs vary, (d,)."""
         self._flush()
-        return self._yx / self._count - np.outer(self.mean_y, self.mean_x)
+        squares = np.square(self.mean_x)
+        still: NDArray[np.bool_] = self._xx.diagonal() / self._count - squares <= _STILL * squares
+        return ~still
 
 
 def pooled(parts: Sequence[Moments], *, centred: bool) -> Moments:

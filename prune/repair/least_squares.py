@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core import linear_systems
 from ...core.streaming.moments import Moments, ridge
 from ...core.types import Float64
 
@@ -28,7 +29,7 @@ def solve(
     if not has_bias:
         cross = cross + np.outer(moments.mean_y, moments.mean_x)
     residual = cross - start @ second
-    matrix = start + np.linalg.solve(ridge(second, strength), residual.T).T
+    matrix = start + linear_systems.solve(ridge(second, strength), residual.T).T
     return matrix, bias_of(moments, matrix, has_bias=has_bias)
 
 

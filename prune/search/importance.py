@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.linear_systems import solve
 from ...core.streaming.moments import ridge
 from ...core.types import Float64
 from ..channels.dependency_graph import DependencyGraph
@@ -107,14 +108,14 @@ class _ReaderState:
         columns = self._columns[channels]
         weights = self._matrix[:, columns].transpose(1, 2, 0)  # (channels, columns, outputs)
         inner = self._inverse[columns[:, :, None], columns[:, None, :]]
-        errors = np.sum(weights * np.linalg.solve(inner, weights), axis=(1, 2))
+        errors = np.sum(weights * solve(inner, weights), axis=(1, 2))
         return np.asarray(self._scale * errors, dtype=np.float64)
 
     def remove(self, channels: list[int]) -> None:
         """Remove channels, and update what the others cost."""
         columns = self._columns[channels].ravel()
         inner = self._inverse[np.ix_(columns, columns)]
-        step = np.linalg.solve(inner, self._inverse[columns])
+        step = solve(inner, self._inverse[columns])
         self._matrix -= self._matrix[:, columns] @ step
         self._inverse -= self._inverse[:, columns] @ step
         # what is removed must not be counted again, and must not make the matrix singular

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.graphs.sparsity import KEPT, OF, Axis
+from ...core.linear_systems import lower_factor
 from ...core.types import Float64
 
 Mask = NDArray[np.bool_]
@@ -65,7 +66,7 @@ def _sparsegpt_mask(matrix: Float64, second: Float64, fours: NDArray[np.intp], a
     order = blocks[np.argsort(-variance[blocks].sum(axis=1), kind="stable")]
     flat = order.ravel()
     width = order.shape[1]
-    upper = np.linalg.cholesky(np.linalg.inv(second[np.ix_(flat, flat)])).T
+    upper = lower_factor(np.linalg.inv(second[np.ix_(flat, flat)])).T
     rest = matrix[:, flat].copy()
     mask = np.zeros(rest.shape, np.bool_)
     for start in range(0, rest.shape[1], width):

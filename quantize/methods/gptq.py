@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.linear_systems import lower_factor
 from ...core.types import Float64
 from . import QuantizationMethod, Rounding, mse
 
@@ -91,7 +92,7 @@ def _unit_factor(damped: Float64) -> Float64:
     An error e of input i is made up for by input k where U[i, k] e is added to its weight. With the
     inputs in reverse, Cholesky gives L L^T; L turned about is U times the root of the diagonal D.
     """
-    lower = np.linalg.cholesky(damped)
+    lower = lower_factor(damped)
     upper = np.ascontiguousarray(lower[:, ::-1, ::-1])  # matmul is slow on other strides
     del lower
     upper /= np.diagonal(upper, axis1=1, axis2=2)[:, None, :].copy()

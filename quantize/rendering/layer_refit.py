@@ -20,6 +20,7 @@ import numpy as np
 
 from ...core.graphs.graph import Graph
 from ...core.graphs.layers import residual_of
+from ...core.linear_systems import product, solve
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.streaming.shuffled_positions import shuffled_position
@@ -127,7 +128,7 @@ class Shortfall:
         self._count += x.shape[2]
         self._sum += missing.sum(axis=2, dtype=np.float64)
         if self._products is not None:
-            self._products += missing @ x.transpose(0, 2, 1)
+            self._products += product(missing, x.transpose(0, 2, 1))
 
     def plus(self, other: Shortfall) -> Shortfall:
         """Return that of the samples of both."""
@@ -189,7 +190,7 @@ def _change(second: Float64, cross: Float64, pull: float) -> Float64:
     held, every = second.copy(), np.arange(second.shape[1])
     added = pull * np.trace(second, axis1=1, axis2=2) / len(every) + _SMALL
     held[:, every, every] += added[:, None]
-    return np.asarray(np.linalg.solve(held, cross.transpose(0, 2, 1)).transpose(0, 2, 1))
+    return solve(held, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
 
 
 def _refitted(

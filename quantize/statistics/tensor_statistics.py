@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from ...core.diagnostics import option
 from ...core.errors import ModelError
+from ...core.linear_systems import product
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import SpooledFeeds
 from ...core.streaming.tensor_stream import lowest_of, stream
@@ -26,6 +27,8 @@ _POSITIONS, _FEW_POSITIONS, _NARROW = 64, 16, 64
 _PENDING_BYTES, _MOST_PENDING = 1 << 19, 1 << 10
 _MOST = 48  # samples of a subset
 _ROWS = 128  # of a covariance that are centred at once
+# of the square of an input's mean: where its variance is less, rounding makes up most of that
+_STILL = 64 * np.finfo(np.float32).eps
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class InputMoments:
     """Mean and covariance of what a layer multiplies its weights with, summed sample by sample.
 
     In blocks of inputs, see weighted_layers.blocks; ``groups`` * blocks covariances of equal size,
-    in float32: they are damped before they are used.
+    in float32 unless that is too small for them: they are damped before they are used. Inputs that
+    vary by less than rounding can tell do not vary at all.
     """
 
     def __init__(self, groups: int, width: int) -> None:
@@ -93,7 +97,8 @@ class InputMoments:
         size = width // self.blocks
         self._count = 0
         self._sum = np.zeros((groups * self.blocks, size))
-        self._products = np.zeros((groups * self.blocks, size, size), np.float32)
+        products = np.zeros((groups * self.blocks, size, size), np.float32)
+        self._products: Float32 | Float64 = products
         self._waiting: Float32 | None = None
         self._filled = 0
 
@@ -119,7 +124,9 @@ class InputMoments:
     def _flush(self) -> None:
         if self._waiting is not None:
             columns = self._waiting[:, :, : self._filled]
-            products = columns[:, :-1] @ columns.transpose(0, 2, 1)
+            products = product(columns[:, :-1], columns.transpose(0, 2, 1))
+            if products.dtype != self._products.dtype:
+                self._products = self._products.astype(np.float64)
             self._count += self._filled
             self._sum += products[:, :, -1]
             self._products += products[:, :, :-1]
@@ -140,9 +147,13 @@ class InputMoments:
         for start in range(0, mean.shape[1], _ROWS):  # or as much memory again
             rows = slice(start, start + _ROWS)
             centred[:, rows] -= mean[:, rows, None] * mean[:, None, :]
+        every = np.arange(mean.shape[1])
+        varies = centred[:, every, every] > _STILL * np.square(mean)
+        if not varies.all():
+            centred *= varies[:, :, None]
+            centred *= varies[:, None, :]
         # of inputs that hardly vary this is what float32 has rounded: no more than so much
         noise = 16 * np.finfo(np.float32).eps * np.square(mean).sum(axis=1)
-        every = np.arange(mean.shape[1])
         centred[:, every, every] += noise[:, None]
         return centred
 
