@@ -219,7 +219,7 @@ def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, 
             "was not reached: with as few in float16 as can be, the weights take "
             f"{least:.0%} of what they take in int8"
         )
-        hint = "those of depthwise, grouped and transposed convolutions are in float16 anyway"
+        hint = "those of depthwise, transposed and some grouped ones are in float16 anyway"
     elif plan.weights and not plan.integer_weights:
         bits = find_scheme(plan.scheme).weight_bits
         text = f"leaves no weight in {bits} bits: it takes all in float16"

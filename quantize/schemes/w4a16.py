@@ -2,8 +2,9 @@
 
 The toolkit rounds such weights itself, to 7 steps on either side of 0, the largest weight of a
 channel being 7. So the result is a float model whose weights already sit on that grid: rounding
-them once more changes nothing. Those of grouped, depthwise and transposed convolutions the toolkit
-leaves in float16 (2.3.2 and 2.5.0), and so does this.
+them once more changes nothing. Those of depthwise and transposed convolutions, and of grouped ones
+with a multiple of 8 inputs a group, the toolkit leaves in float16 (2.3.2 and 2.5.0), and so does
+this. Any other grouped convolution it makes one of a single group first, and rounds that.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
 
 LIMIT = 7
+# inputs of a group: multiples of it are multiplied as groups, others as one group with zeros
+_GROUP_STEP = 8
 # of the scale with which nothing is clipped: with so few steps, clipping the largest weights pays
 _SHARES = np.linspace(1.0, 0.4, 13)
 _TRIES = 4
@@ -179,7 +182,11 @@ class FourBitCandidates:
 
 def _is_rounded_by_the_toolkit(layer: WeightedLayer) -> bool:
     """Return whether the toolkit rounds the layer's weight to 4 bits; else it is in float16."""
-    return layer.groups == 1 and layer.node.op_type != "ConvTranspose"
+    if layer.groups == 1:
+        return layer.node.op_type != "ConvTranspose"
+    inputs = layer.weight.shape[1]  # of a group
+    is_depthwise = inputs == 1 and layer.channels == layer.groups
+    return not is_depthwise and inputs % _GROUP_STEP != 0
 
 
 def _rounded(

@@ -187,3 +187,55 @@ def test_a_chip_without_it_is_told_before_anything_runs(tmp_path: Path) -> None:
         run(recipe, tmp_path / "build")
     assert "w8a8" in caught.value.hint
     assert not (tmp_path / "build").exists()
+
+
+# (groups, inputs and outputs of each) -> whether the toolkit rounds the weight to 4 bits
+GROUPED = {
+    (32, 1, 1): False,
+    (32, 1, 2): True,
+    (16, 2, 2): True,
+    (16, 2, 6): True,
+    (8, 4, 4): True,
+    (4, 8, 8): False,
+    (4, 8, 3): False,
+    (2, 12, 12): True,
+    (2, 24, 24): False,
+}
+
+
+def test_grouped_convolutions_are_rounded_where_the_toolkit_does_so(tmp_path: Path) -> None:
+    nodes, weights, inputs, results = [], {}, [], []
+    for index, (groups, read, made) in enumerate(GROUPED):
+        inputs.append(f"float[1,{groups * read},8,8] x{index}")
+        results.append(f"float[1,{groups * made},6,6] y{index}")
+        nodes.append(f"y{index} = Conv <group={groups}> (x{index}, w{index}, b{index})")
+        weights[f"w{index}"] = (groups * made, read, 3, 3)
+        weights[f"b{index}"] = (groups * made,)
+    model = model_of(
+        f"({', '.join(inputs)}) => ({', '.join(results)}) {{ {' '.join(nodes)} }}", weights
+    )
+    random = np.random.default_rng(1)
+    feeds = [
+        {
+            f"x{index}": random.standard_normal((1, groups * read, 8, 8), dtype=np.float32)
+            for index, (groups, read, _) in enumerate(GROUPED)
+        }
+        for _ in range(12)
+    ]
+    path = tmp_path / "q.onnx"
+    plan = quantize(model, path, tmp_path / "p.toml", feeds, scheme="w4a16", method="gptq").plan
+    rounded = [f"w{index}" for index, is_rounded in enumerate(GROUPED.values()) if is_rounded]
+    assert list(plan.integer_weights) == rounded
+    request = ConversionRequest(
+        path,
+        None,
+        "rk3576",
+        quantization="normal",
+        dtype="w4a16",
+        calibration=feeds[:2],
+        simulate=feeds[:2],
+    )
+    simulated = convert(request).outputs or []
+    expected = Session(load_model(path)).stacked(feeds[:2])
+    for form, made, meant in zip(GROUPED, simulated, expected, strict=True):
+        assert sqnr_db([meant], [made.reshape(meant.shape)]) > 50, form
