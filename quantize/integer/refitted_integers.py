@@ -31,6 +31,7 @@ from ..trials.unrounded_insides import with_unrounded_insides
 # samples, had 25.4 dB with a pull that is chosen on 6 of them, 22.3 with 0.3, and 25.4 without.
 # Twice as many pulls to choose among made no difference on four networks.
 _IN_MEMORY = 1 << 20  # bytes of a tensor: two networks hold many at a time
+_AT_ONCE = 16 << 20  # bytes of a layer's inputs that are multiplied
 _PULL = Pull((0.01, 0.1, 1.0, 10.0), least_held_out=4, otherwise=10.0)
 
 
@@ -70,7 +71,16 @@ def refitted_integers(
     steps = [student.step(step) for step in refit_steps(graph, layers)]
     teacher_run = LayerwiseExecutor(graph.model, samples, in_memory=_IN_MEMORY)
     student_run = teacher_run.fork(student.model, optimise=False)
-    refit_layers(steps, teacher_run, student_run, put, pull=_PULL, seed=seed, progress=progress)
+    refit_layers(
+        steps,
+        teacher_run,
+        student_run,
+        put,
+        pull=_PULL,
+        most_bytes=_AT_ONCE,
+        seed=seed,
+        progress=progress,
+    )
     del teacher_run, student_run
     trim_heap()
     return rounded

@@ -11,10 +11,12 @@ pruning for accelerating very deep neural networks" (ICCV 2017, arXiv 1707.06168
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -89,12 +91,14 @@ def refit_layers(
     put: Callable[[RefitStep, Shortfall, Float64], None],
     *,
     pull: Pull,
+    most_bytes: float = math.inf,
     seed: int,
     progress: Progress = SILENT,
 ) -> None:
     """Go through the layers, and let ``put`` change each in the model that the student runs.
 
     It gets what the layer lacked and the matrix (groups, outputs, inputs) that makes up for it.
+    Samples are multiplied one by one where the inputs of several would take ``most_bytes``.
     """
     uses = Counter(step.target for step in steps)
     teacher.keep(uses)
@@ -103,7 +107,10 @@ def refit_layers(
         teacher.run_until(step.ready)
         student.run_until(step.position)
         random = np.random.default_rng([seed, step.position])
-        put(step, *_refitted(step, teacher, student, pull, random))
+        inputs = step.layer.groups * step.layer.width * min(step.layer.positions, _POSITIONS) * 4
+        batch = _BATCH if inputs * _BATCH <= most_bytes else 1
+        gather = partial(_missing, step, teacher, student, batch, random)
+        put(step, *_refitted(step.layer, len(student), gather, pull))
         uses[step.target] -= 1
         if not uses[step.target]:
             teacher.drop(step.target)
@@ -194,32 +201,29 @@ def _change(second: Float64, cross: Float64, pull: float) -> Float64:
 
 
 def _refitted(
-    step: RefitStep,
-    teacher: LayerwiseExecutor,
-    student: LayerwiseExecutor,
-    pull: Pull,
-    random: np.random.Generator,
+    layer: WeightedLayer, count: int, gather: Callable[[Sequence[int]], Shortfall], pull: Pull
 ) -> tuple[Shortfall, Float64]:
     """Return what a layer lacks on all samples, and its matrix, the pull chosen on a quarter."""
-    every = range(len(student))
-    if len(every) < pull.least_held_out * _HELD_OUT_EVERY:
-        whole, best = _missing(step, teacher, student, every, random), pull.otherwise
+    every = range(count)
+    if count < pull.least_held_out * _HELD_OUT_EVERY:
+        whole, best = gather(every), pull.otherwise
     else:
         positions = [shuffled_position(index, _HELD_OUT_EVERY) for index in every]
-        fitted = [index for index in every if positions[index]]
-        fit = _missing(step, teacher, student, fitted, random)
-        held_out = [index for index in every if not positions[index]]
-        unseen = _missing(step, teacher, student, held_out, random)
-        whole, best = fit.plus(unseen), fit.best_pull(pull.among, unseen)
-    return whole, whole.refitted(step.layer, best)
+        fit = gather([index for index in every if positions[index]])
+        unseen = gather([index for index in every if not positions[index]])
+        best = fit.best_pull(pull.among, unseen)
+        whole = fit.plus(unseen)
+        del fit, unseen  # each is as large as the weight and the moments
+    return whole, whole.refitted(layer, best)
 
 
 def _missing(
     step: RefitStep,
     teacher: LayerwiseExecutor,
     student: LayerwiseExecutor,
-    samples: Sequence[int],
+    batch: int,
     random: np.random.Generator,
+    samples: Sequence[int],
 ) -> Shortfall:
     """Return what a layer lacks on some of the samples, at some positions."""
     layer = step.layer
@@ -227,9 +231,9 @@ def _missing(
     weight = layer.matrix(layer.weight)
     bias = 0 if layer.bias is None else layer.bias.reshape(layer.groups, -1, 1)
     inputs, targets = student.values(layer.x), teacher.values(step.target)
-    for start in range(0, len(samples), _BATCH):
+    for start in range(0, len(samples), batch):
         columns, results = [], []
-        for index in samples[start : start + _BATCH]:
+        for index in samples[start : start + batch]:
             at = _some_positions(layer, random)
             columns.append(layer.columns(inputs[index], at))
             target = _results(layer, targets[index], at)
