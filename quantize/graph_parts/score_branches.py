@@ -37,9 +37,16 @@ def score_branches(
             ends.setdefault(name, set()).update(reached)
         if is_before_layers or node.op_type in WEIGHTED:
             before_layers.update(read_by(node))
-    if all(ends.get(name, set()) <= {_SCORE} for name in graph.input_names):
-        return set()
-    return {name for name, kinds in ends.items() if kinds == {_SCORE}}
+    return {name for name in _behind_forks(graph, ends) if ends.get(name) == {_SCORE}}
+
+
+def _behind_forks(graph: Graph, ends: dict[str, set[str]]) -> set[str]:
+    """Return what is computed from tensors that lead to scores and to others."""
+    behind: set[str] = set()
+    for node in graph.nodes:
+        if any(name in behind or len(ends.get(name, ())) > 1 for name in read_by(node)):
+            behind.update(node.output)
+    return behind
 
 
 def _reached(
