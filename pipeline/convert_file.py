@@ -131,7 +131,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         if recipe.convert.code:
             write_board_code(rknn, manifest, recipe.convert.code)
     if quantized is not None:
-        warnings = (*warnings, *weight_warnings(quantized.plan, base))
+        warnings = (*warnings, *weight_warnings(quantized.plan, ready.original))
     return replace(conversion, path=output, warnings=in_order((*warnings, *conversion.warnings)))
 
 

@@ -118,9 +118,12 @@ def quantization_with(
 
 
 def weight_warnings(plan: Plan, model: ModelProto) -> Iterator[Diagnostic]:
-    """Warn that a plan has ranges and types, but not the integers that a method chose."""
-    if not Graph(model).names.intersection(plan.integer_weights):
-        return  # the model has them: they are of other names once they are rounded
+    """Warn that a plan has ranges and types, but not the integers that a method chose.
+
+    ``model`` is as it is in its file, where a quantized one says that it has them.
+    """
+    if marked_scheme(model) is not None or not plan.integer_weights:
+        return
     if (
         any(weight.source != "nearest" for weight in plan.weights.values())
         or plan.method != "min-max"

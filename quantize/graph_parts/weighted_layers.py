@@ -76,6 +76,21 @@ def layers_from(graph: Graph, nodes: Iterable[NodeProto]) -> tuple[WeightedLayer
     return tuple(_layer(graph, node) for node in nodes)
 
 
+def by_weight(layers: Iterable[WeightedLayer]) -> list[tuple[WeightedLayer, ...]]:
+    """Return the layers in groups, in order: those that multiply by one weight in the same way."""
+    groups: dict[tuple[str, int, int, bool], list[WeightedLayer]] = {}
+    for layer in layers:
+        key = layer.weight_name, layer.axis, layer.groups, layer.has_columns
+        groups.setdefault(key, []).append(layer)
+    return [tuple(together) for together in groups.values()]
+
+
+def shares_weight(graph: Graph, layer: WeightedLayer) -> bool:
+    """Return whether something else reads the layer's weight too."""
+    readers = len(graph.consumers[layer.weight_name])
+    return readers > 1 or layer.weight_name in graph.output_names
+
+
 def _layer(graph: Graph, node: NodeProto) -> WeightedLayer:
     settings = attributes(node)
     x, weight_name, name = node.input[0], node.input[1], node.output[0]

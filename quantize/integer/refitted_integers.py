@@ -19,7 +19,7 @@ from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds, Float64
-from ..graph_parts.weighted_layers import WeightedLayer
+from ..graph_parts.weighted_layers import WeightedLayer, shares_weight
 from ..methods import NEAREST, QuantizationMethod
 from ..rendering.layer_refit import Pull, RefitStep, Shortfall, refit_layers, refit_steps
 from ..rendering.plan import Plan
@@ -49,7 +49,8 @@ def refitted_integers(
 
     The float and the quantized network run side by side on the ``samples``, which are read once.
     What the NPU does not round inside functions is not rounded here either. Of a sparse weight,
-    whose zeros stay, only the bias is refitted. Raises SamplesError when there are no samples.
+    whose zeros stay, only the bias is refitted; a weight of several layers is rounded to nearest.
+    Raises SamplesError when there are no samples.
     """
     rounded = rounded_layers(layers, plan.activations, {}, replace(method, rounding=NEAREST))
     student = _QuantizedStudent(graph, plan, rounded)
@@ -68,7 +69,8 @@ def refitted_integers(
         rounded.update(rounded_layers([layer], plan.activations, moments, method))
         student.put(layer, rounded[layer.name])
 
-    steps = [student.step(step) for step in refit_steps(graph, layers)]
+    own = [layer for layer in layers if not shares_weight(graph, layer)]
+    steps = [student.step(step) for step in refit_steps(graph, own)]
     teacher_run = LayerwiseExecutor(graph.model, samples, in_memory=_IN_MEMORY)
     student_run = teacher_run.fork(student.model, optimise=False)
     refit_layers(

@@ -131,6 +131,8 @@ class _Builder:
         }
         self._names = {raw: name for name, raw in self._raw.items()}
         self._dequantized_names: dict[str, str] = {}
+        # weight -> the layers as rounded that read it, and the names that it has dequantized
+        self._weights: dict[str, list[tuple[Rounded, str]]] = {}
 
     def original(self, name: str) -> str:
         """Return the name that a tensor had before it was rewired."""
@@ -181,20 +183,34 @@ class _Builder:
         if layer is None or node.input[1] not in self._plan.weights:
             return []
         source = self._plan.activations.get(node.input[0])
-        weight = self._dequantized(node, 1, layer.steps, layer.scales, output_axis(node))
+        weight = self._dequantized_weight(node, layer)
         if layer.bias is None or source is None:
-            return [weight]
+            return weight
         if len(node.input) < 3:
             if not layer.bias.any():
-                return [weight]
+                return weight
             node.input.append("")
         if self._plan.symmetric:
             self.replaced.add(node.input[2])
             name = f"{self.original(node.output[0])}.bias"
             node.input[2] = self._constant(name, np.asarray(layer.bias, np.float32))
-            return [weight]
+            return weight
         steps, unit = bias_integers(layer.bias, source.scale, layer.scales)
-        return [weight, self._dequantized(node, 2, steps, unit, 0)]
+        return [*weight, self._dequantized(node, 2, steps, unit, 0)]
+
+    def _dequantized_weight(self, node: NodeProto, layer: Rounded) -> list[NodeProto]:
+        """Dequantize the weight of a node, or nothing where an earlier one reads the same."""
+        axis = output_axis(node)
+        earlier = self._weights.setdefault(f"{axis} {node.input[1]}", [])
+        for other, name in earlier:
+            if np.array_equal(other.steps, layer.steps) and np.array_equal(
+                other.scales, layer.scales
+            ):
+                node.input[1] = name
+                return []
+        added = self._dequantized(node, 1, layer.steps, layer.scales, axis)
+        earlier.append((layer, added.output[0]))
+        return [added]
 
     def constant_nodes(self, node: NodeProto) -> list[NodeProto]:
         """Dequantize the constant that an int8 elementwise node reads, if it is in the plan."""
@@ -222,7 +238,7 @@ class _Builder:
     def _dequantized(
         self, node: NodeProto, position: int, steps: Array, scales: Array, axis: int
     ) -> NodeProto:
-        # named after the node: two nodes may share a weight and yet read other input scales
+        # named after the node: two nodes may share a bias and yet read other input scales
         part = ("", "weight", "bias")[position]
         name = self._free(f"{self.original(node.output[0])}.{part}.dequantized")
         self.replaced.add(node.input[position])

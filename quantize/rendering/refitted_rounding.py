@@ -6,7 +6,7 @@ refitted too. See layer_refit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
@@ -16,10 +16,10 @@ from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.types import Array, Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..statistics.tensor_statistics import InputMoments
 from .layer_refit import Pull, RefitStep, Shortfall, refit_layers, refit_steps
-from .rounding import with_layer_weights
+from .rounding import Rounded, with_layer_weights, with_rounded_weights
 
 # a layer, its weight as WeightedLayer.matrix, the moments of its inputs -> the rounded matrix
 RoundMatrix = Callable[[WeightedLayer, Float64, InputMoments], Float64]
@@ -33,6 +33,7 @@ def refitted_model(
     samples: Iterable[Feeds],
     round_matrix: RoundMatrix,
     *,
+    shared: Mapping[str, Rounded] | None = None,
     seed: int,
     progress: Progress = SILENT,
 ) -> ModelProto:
@@ -40,16 +41,17 @@ def refitted_model(
 
     ``samples`` are read once; both networks run side by side on them, each layer once. A layer
     without a bias of its own or of more inputs than are treated together is rounded as it is.
+    A weight of several layers is not refitted: it is as ``shared`` has these, by name, rounded.
     Raises SamplesError when there are no samples.
     """
     graph = Graph(model)
-    rounded = {layer.name for layer in layers}
-    steps = _steps(graph, rounded)
+    rounded, shared = {layer.name for layer in layers}, shared or {}
+    start = with_rounded_weights(model, shared)
+    steps, first = _steps(graph, rounded, shared)
     if not steps:
-        return with_layer_weights(model, {})
-    # a weight that is not rounded keeps its name, by which the plan says that it is in float16
+        return start
     student = with_layer_weights(
-        model,
+        start,
         {
             step.layer.name: (
                 step.layer.weight if step.layer.name in rounded else None,
@@ -71,27 +73,27 @@ def refitted_model(
             _put(tensors[node.input[2]], layer.bias + shortfall.lost_mean(lost))
 
     teacher_run = LayerwiseExecutor(model, samples)
-    teacher_run.run_until(steps[0].position)
+    teacher_run.run_until(first)
     student_run = teacher_run.fork(student)
     refit_layers(steps, teacher_run, student_run, put, pull=_PULL, seed=seed, progress=progress)
     return student
 
 
-def _steps(graph: Graph, rounded: Collection[str]) -> list[RefitStep]:
-    """Return the layers to refit in graph order, from the first one that is rounded on.
+def _steps(
+    graph: Graph, rounded: Collection[str], shared: Collection[str]
+) -> tuple[list[RefitStep], int]:
+    """Return the layers to refit in graph order, from the first rounded one on, and its place.
 
-    Those that share a weight are left as they are, unless it is rounded.
+    Those that share a weight are left as they are.
     """
-    steps = refit_steps(
-        graph,
-        [
-            layer
-            for layer in layers_from(graph, weighted_nodes(graph))
-            if layer.name in rounded or len(graph.consumers[layer.weight_name]) == 1
-        ],
-    )
-    first = next((i for i, step in enumerate(steps) if step.layer.name in rounded), len(steps))
-    return steps[first:]
+    places = {node.output[0]: index for index, node in enumerate(graph.nodes)}
+    own = [
+        layer
+        for layer in layers_from(graph, weighted_nodes(graph))
+        if not shares_weight(graph, layer)
+    ]
+    first = min((places[name] for name in {*rounded, *shared}), default=len(places))
+    return [step for step in refit_steps(graph, own) if step.position >= first], first
 
 
 def _put(tensor: TensorProto, value: Array) -> None:

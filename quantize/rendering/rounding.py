@@ -16,10 +16,10 @@ from ...core.graphs.graph import Graph, drop_unread, free_name, set_attribute
 from ...core.graphs.sparsity import sparse_axis
 from ...core.types import Array, Float32, Float64
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..graph_parts.weighted_layers import WeightedLayer, by_weight, layers_from
 from ..methods import QuantizationMethod, Rounding, Solver
 from ..numeric.scales import WEIGHT_LIMIT, floored_for_bias, quantize_weight, weight_scales
-from ..statistics.tensor_statistics import InputMoments
+from ..statistics.tensor_statistics import InputMoments, moments_of_all
 from .plan import Activation
 
 
@@ -42,19 +42,23 @@ def rounded_layers(
     """Return layer name -> its integers; without moments to nearest, the bias uncorrected.
 
     ``before`` has layers rounded in the same way for other activations: where the scales of the
-    weights are equal, so are the integers.
+    weights are equal, so are the integers. A weight of several layers is rounded once, for all that
+    these read.
     """
     layers_rounded = {}
-    for layer in layers:
-        scales = _scales(layer, activations.get(layer.x))
-        inputs = moments.get(layer.name)
-        same = before.get(layer.name) if before and inputs is not None else None
+    for together in by_weight(layers):
+        each = [_scales(layer, activations.get(layer.x)) for layer in together]
+        scales = np.maximum.reduce(each)
+        inputs = moments_of_all(together, moments)
+        first = together[0]
+        same = before.get(first.name) if before and inputs is not None else None
         if same is not None and np.array_equal(same.scales, scales):
             steps = same.steps
         else:
-            steps = _steps(layer, scales, inputs, method.rounding)
-        bias = corrected_bias(layer, steps, scales, inputs, method)
-        layers_rounded[layer.name] = Rounded(steps, scales, bias)
+            steps = _steps(first, scales, inputs, method.rounding)
+        for layer in together:
+            bias = corrected_bias(layer, steps, scales, moments.get(layer.name), method)
+            layers_rounded[layer.name] = Rounded(steps, scales, bias)
     return layers_rounded
 
 
@@ -158,26 +162,51 @@ def with_rounded_weights(model: ModelProto, rounded: Mapping[str, Rounded]) -> M
 def with_layer_weights(
     model: ModelProto, values: Mapping[str, tuple[Array | None, Array | None]]
 ) -> ModelProto:
-    """Return a copy of the model with other weights and biases, by layer name; each its own.
+    """Return a copy of the model with other weights and biases, by layer name.
 
-    What is None is left as it is, with its name. Raises KeyError for a name that no node gives.
+    What is None is left as it is. A weight keeps its name, by which a plan speaks of it, unless
+    something else reads it as it was; what layers of one weight shared, they share where it is
+    equal. A bias has a new name. Raises KeyError for a name that no node gives.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    taken = set(Graph(model).names)
+    graph = Graph(model)
+    taken = set(graph.names)
     nodes = {node.output[0]: node for node in copy.graph.node if node.output}
+    # position and what the layer read up to there -> names and values of what is read instead
+    written: dict[tuple[int, tuple[str, ...]], list[tuple[str, Array]]] = {}
     for layer, (weight, bias) in values.items():
         node = nodes[layer]
+        before = tuple(node.input[1:3])
         for position, value in ((1, weight), (2, bias)):
             if value is None:
                 continue
-            name = free_name(f"{layer}.{('weight', 'bias')[position - 1]}", taken)
-            taken.add(name)
-            tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
-            copy.graph.initializer.append(tensor)
+            stored = written.setdefault((position, before[:position]), [])
+            name = next((name for name, other in stored if np.array_equal(other, value)), None)
+            if name is None:
+                name = free_name(f"{layer}.{('weight', 'bias')[position - 1]}", taken)
+                taken.add(name)
+                stored.append((name, value))
+                tensor = numpy_helper.from_array(np.asarray(value, np.float32), name)
+                copy.graph.initializer.append(tensor)
             del node.input[position : position + 1]
             node.input.insert(position, name)
             if position == 2 and node.op_type == "Gemm":
                 set_attribute(node, "beta", 1.0)
     drop_unread(copy)
+    left = {tensor.name for tensor in copy.graph.initializer}
+    for (position, names), stored in written.items():
+        if position == 1 and names[0] not in left:
+            _rename(copy, stored[0][0], names[0])
     return copy
+
+
+def _rename(model: ModelProto, weight: str, name: str) -> None:
+    """Give another name to a weight that layers alone read, in place."""
+    for tensor in model.graph.initializer:
+        if tensor.name == weight:
+            tensor.name = name
+    for node in model.graph.node:
+        for position, read in enumerate(node.input):
+            if read == weight:
+                node.input[position] = name

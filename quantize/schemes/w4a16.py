@@ -9,7 +9,7 @@ this. Any other grouped convolution it makes one of a single group first, and ro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +19,13 @@ from onnx import ModelProto
 from ...core.graphs.graph import Graph
 from ...core.types import Feeds, Float64, SampleSet
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
+from ..graph_parts.weighted_layers import (
+    WeightedLayer,
+    by_weight,
+    layers_from,
+    require_quantizable,
+    shares_weight,
+)
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
@@ -32,6 +38,7 @@ from ..statistics.tensor_statistics import (
     InputMoments,
     SampleSubset,
     collect_statistics,
+    moments_of_all,
 )
 from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
@@ -162,13 +169,23 @@ class FourBitCandidates:
             return np.asarray(steps * scales[:, :, None])
 
         samples = self._refit_samples.evenly(min(most, self._most_that_fit))
+        graph = Graph(self._model)
+        shared = [layer for layer in layers if shares_weight(graph, layer)]
         return refitted_model(
-            self._model, layers, samples, round_matrix, seed=self._seed, progress=self._progress
+            self._model,
+            [layer for layer in layers if layer not in shared],
+            samples,
+            round_matrix,
+            shared=self._rounded(shared, name),
+            seed=self._seed,
+            progress=self._progress,
         )
 
     def _rounded(self, layers: Sequence[WeightedLayer], name: str) -> dict[str, Rounded]:
-        method, moments = find_method(name), self._statistics.moments
-        return {layer.name: _rounded(layer, moments.get(layer.name), method) for layer in layers}
+        rounded: dict[str, Rounded] = {}
+        for together in by_weight(layers):
+            rounded |= _rounded(together, self._statistics.moments, find_method(name))
+        return rounded
 
     def _weights(self, floating: Collection[str], method: str) -> dict[str, Weight]:
         weights = {}
@@ -190,12 +207,22 @@ def _is_rounded_by_the_toolkit(layer: WeightedLayer) -> bool:
 
 
 def _rounded(
-    layer: WeightedLayer, inputs: InputMoments | None, method: QuantizationMethod
-) -> Rounded:
-    """Return one layer's weight in steps of -7 to 7, and its corrected bias."""
+    layers: Sequence[WeightedLayer],
+    moments: Mapping[str, InputMoments],
+    method: QuantizationMethod,
+) -> dict[str, Rounded]:
+    """Return the layers of one weight by name: that in steps of -7 to 7, and corrected biases."""
+    layer, inputs = layers[0], moments_of_all(layers, moments)
     steps, scales = _on_grid(layer.matrix(layer.weight).astype(np.float64), inputs, method)
     whole, flat = layer.weight_like(steps).astype(np.int8), scales.ravel().astype(np.float32)
-    return Rounded(whole, flat, corrected_bias(layer, whole, flat, inputs, method))
+    rounded = {}
+    for layer in layers:
+        # a bias that is shared with the weight stays so
+        alike = [other for other in layers if other.node.input[2:3] == layer.node.input[2:3]]
+        seen = moments_of_all(alike, moments)
+        bias = corrected_bias(layer, whole, flat, seen, method)
+        rounded[layer.name] = Rounded(whole, flat, bias)
+    return rounded
 
 
 def _on_grid(

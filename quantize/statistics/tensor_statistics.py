@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import count as counted
 from itertools import islice
 
@@ -179,6 +180,14 @@ class InputMoments:
             np.float32
         )
         return other
+
+
+def moments_of_all(
+    layers: Iterable[WeightedLayer], moments: Mapping[str, InputMoments]
+) -> InputMoments | None:
+    """Return those of all that layers of one weight read, None where none of them has any."""
+    own = [moments[layer.name] for layer in layers if layer.name in moments]
+    return reduce(InputMoments.plus, own) if own else None
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,8 @@ GROUPED = {
 
 
 def test_grouped_convolutions_are_rounded_where_the_toolkit_does_so(tmp_path: Path) -> None:
-    nodes, weights, inputs, results = [], {}, [], []
+    nodes, inputs, results = [], [], []
+    weights: dict[str, tuple[int, ...]] = {}
     for index, (groups, read, made) in enumerate(GROUPED):
         inputs.append(f"float[1,{groups * read},8,8] x{index}")
         results.append(f"float[1,{groups * made},6,6] y{index}")
@@ -237,5 +238,5 @@ def test_grouped_convolutions_are_rounded_where_the_toolkit_does_so(tmp_path: Pa
     )
     simulated = convert(request).outputs or []
     expected = Session(load_model(path)).stacked(feeds[:2])
-    for form, made, meant in zip(GROUPED, simulated, expected, strict=True):
-        assert sqnr_db([meant], [made.reshape(meant.shape)]) > 50, form
+    for form, result, meant in zip(GROUPED, simulated, expected, strict=True):
+        assert sqnr_db([meant], [result.reshape(meant.shape)]) > 50, form

@@ -19,6 +19,7 @@ from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.refitted_rounding import refitted_model
+from rockpress.quantize.rendering.rounding import Rounded, with_rounded_weights
 from rockpress.quantize.schemes.w4a16 import LIMIT
 from rockpress.quantize.statistics.tensor_statistics import InputMoments, SampleSubset
 
@@ -140,16 +141,25 @@ def test_a_layer_of_many_inputs_is_rounded_as_it_is() -> None:
     np.testing.assert_array_equal(layers_of(result)["y"].weight, expected)
 
 
-def test_a_weight_of_two_layers_is_refitted_for_each() -> None:
+def test_a_weight_of_two_layers_is_not_refitted() -> None:
+    """It is as it was rounded for both, and what comes behind makes up for that."""
     model = model_of(
-        "(float[1,6,8,8] x) => (y) { a = Conv (x, w, b) r = Relu (a) y = Conv (r, w, b) }",
-        {"w": (6, 6, 1, 1), "b": (6,)},
+        "(float[1,6,8,8] x) => (z) { a = Conv (x, w, b) y = Conv (a, w, b) z = Conv (y, v, b) }",
+        {"w": (6, 6, 1, 1), "v": (6, 6, 1, 1), "b": (6,)},
     )
-    result = layers_of(refitted(model, ["a", "y"]))
-    assert result["a"].weight_name != result["y"].weight_name
+    layers = layers_of(model)
+    steps = np.rint(layers["a"].weight * 4).astype(np.int8)
+    rounded = Rounded(steps, np.full(6, 0.25, np.float32), layers["a"].bias)
+    shared = {"a": rounded, "y": rounded}
+    made = refitted_model(model, [], feeds(40, 1), crude, shared=shared, seed=0)
+    result = layers_of(made)
+    assert [result[name].weight_name for name in "ayz"] == ["w", "w", "v"]
+    np.testing.assert_array_equal(result["a"].weight, steps * np.float32(0.25))
+    plain = with_rounded_weights(model, shared)
+    assert decibels(model, made, feeds(10, 2)) > decibels(model, plain, feeds(10, 2)) + 6
 
 
-def test_a_weight_that_is_not_rounded_keeps_its_name() -> None:
+def test_a_weight_keeps_its_name() -> None:
     """The plan tells by it what is in float16; a shared one cannot serve two layers refitted."""
     model = model_of(
         "(float[1,6,8,8] x) => (z) { a = Conv (x, v, b) r = Conv (a, w, b) y = Conv (r, w, b)"
@@ -158,7 +168,7 @@ def test_a_weight_that_is_not_rounded_keeps_its_name() -> None:
     )
     before, after = layers_of(model), layers_of(refitted(model, ["a"]))
     assert {name: layer.weight_name for name, layer in after.items()} == {
-        **{"a": "a.weight", "r": "w", "y": "w"},
+        **{"a": "v", "r": "w", "y": "w"},
         "z": "u",
     }
     np.testing.assert_array_equal(after["r"].weight, before["r"].weight)
