@@ -67,19 +67,22 @@ def require_carried(source: Path, quantization: str, target: Target) -> None:
 
 
 def _require_fit(plan: Plan, model: ModelProto, source: Path) -> None:
-    """Raise ModelError for a plan with a tensor that the model lacks, or has in another shape."""
+    """Raise ModelError for a plan with a tensor that the model lacks, or has in another shape.
+
+    Or without a weight of the model that such a plan always names.
+    """
     graph = Graph(model)
-    strange = [
-        f"has no tensor {name!r}"
-        for name in (*plan.activations, *plan.high_precision)
-        if name not in graph.names
-    ]
-    for name, weight in plan.weights.items():  # rounded weights may have other names
+    strange = [f"has no tensor {name!r}" for name in plan.activations if name not in graph.names]
+    for name, weight in plan.weights.items():
         shape = graph.weights[name].shape if name in graph.weights else None
-        if shape is not None and weight.channels not in shape[weight.axis : weight.axis + 1]:
+        if shape is None:
+            strange.append(f"has no weight {name!r}")
+        elif weight.channels not in shape[weight.axis : weight.axis + 1]:
             strange.append(
                 f"has no {weight.channels} channels along axis {weight.axis} of {name!r}"
             )
+    named = find_scheme(plan.scheme).always_planned(graph)
+    strange += [f"has a weight {name!r} too" for name in named if name not in plan.weights]
     if strange:
         raise ModelError(
             f"{source}: the plan is for another model: this one {strange[0]}",

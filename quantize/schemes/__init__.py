@@ -19,6 +19,7 @@ from ..methods import find_method
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from ...core.graphs.graph import Graph
     from ...core.types import SampleSet
     from ..graph_parts.weighted_layers import WeightedLayer
     from ..mixing.mixed_budget import MixedBudget, MixedPrecision
@@ -167,6 +168,10 @@ class Scheme(ABC):
                 f"{option(name)} is for {' and '.join(others)}",
                 f"leave it out for {option('scheme', self.name)}",
             )
+
+    def always_planned(self, graph: Graph) -> tuple[str, ...]:
+        """Return the weights that any plan of a model in this number format names."""
+        return ()
 
     @abstractmethod
     def candidates(self, task: Calibration) -> Candidates:

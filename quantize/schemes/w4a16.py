@@ -78,6 +78,10 @@ class W4A16(Scheme):
             return Handover("hybrid", self.name)
         return Handover("normal", self.name, takes_ranges=False)
 
+    def always_planned(self, graph: Graph) -> tuple[str, ...]:
+        layers = layers_from(graph, weighted_nodes(graph))
+        return tuple(layer.weight_name for layer in _rounded_by_the_toolkit(layers))
+
     def described(self, weights: str, activations: str) -> str:
         return f"{weights} in int4, in a float model"
 
@@ -92,7 +96,7 @@ class FourBitCandidates:
         graph = Graph(task.model)
         layers = layers_from(graph, weighted_nodes(graph))
         self._model, self._seed = task.model, task.seed
-        self._layers = [layer for layer in layers if _is_rounded_by_the_toolkit(layer)]
+        self._layers = _rounded_by_the_toolkit(layers)
         require_quantizable(task.model, [layer.node for layer in self._layers])
         self._progress = task.progress
         self._collect = partial(
@@ -197,8 +201,12 @@ class FourBitCandidates:
         return weights
 
 
+def _rounded_by_the_toolkit(layers: Iterable[WeightedLayer]) -> list[WeightedLayer]:
+    """Return the layers whose weights the toolkit rounds to 4 bits; others are in float16."""
+    return [layer for layer in layers if _is_rounded_by_the_toolkit(layer)]
+
+
 def _is_rounded_by_the_toolkit(layer: WeightedLayer) -> bool:
-    """Return whether the toolkit rounds the layer's weight to 4 bits; else it is in float16."""
     if layer.groups == 1:
         return layer.node.op_type != "ConvTranspose"
     inputs = layer.weight.shape[1]  # of a group

@@ -13,11 +13,14 @@ from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.diagnostics import option
 from rockpress.core.errors import ModelError, OptionError
+from rockpress.core.graphs.model import is_qdq, load_model
 from rockpress.pipeline.check import check
 from rockpress.pipeline.convert_file import convert_file
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
+from rockpress.pipeline.tasks.user_plan import apply_plan
+from rockpress.quantize.quantize import quantize
 from samples import save_feeds
 
 pytestmark = [
@@ -170,6 +173,54 @@ def test_a_plan_of_another_model(plan: Path, samples: Path, tmp_path: Path) -> N
     with pytest.raises(ModelError, match="the plan is for another model: this one has no tensor"):
         convert_file(recipe.with_options(plan=plan), tmp_path / "out" / "a.rknn")
     assert not (tmp_path / "out").exists()
+
+
+OWN = ("p = Conv (x, w1) y = Conv (p, w2)", {"w1": (8, 3, 1, 1), "w2": (8, 8, 1, 1)})
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w8a16", "w4a16"])
+@pytest.mark.parametrize(
+    ("nodes", "weights", "message"),
+    [
+        (
+            "p = Conv (x, v1) y = Conv (p, v2)",
+            {"v1": (8, 3, 1, 1), "v2": (8, 8, 1, 1)},
+            "no weight",
+        ),
+        (
+            "p = Conv (x, w1) y = Conv (p, w2)",
+            {"w1": (9, 3, 1, 1), "w2": (8, 9, 1, 1)},
+            "no 8 channels",
+        ),
+    ],
+)
+def test_in_no_format_a_plan_serves_another_model(
+    nodes: str, weights: dict[str, Any], message: str, scheme: str, samples: Path, tmp_path: Path
+) -> None:
+    """Which has tensors of the same names, but other weights."""
+    head = "(float[1,3,32,32] x) => (float[1,8,32,32] y)"
+    onnx.save(model_of(f"{head} {{ {OWN[0]} }}", OWN[1]), tmp_path / "own.onnx")
+    onnx.save(model_of(f"{head} {{ {nodes} }}", weights), tmp_path / "other.onnx")
+    feeds = random_feeds({"x": (1, 3, 32, 32)}, 4)
+    path = tmp_path / "p.toml"
+    quantize(load_model(tmp_path / "own.onnx"), tmp_path / "q.onnx", path, feeds, scheme=scheme)
+    stem = tmp_path / "out"
+    for model in (load_model(tmp_path / "own.onnx"), load_model(tmp_path / "q.onnx")):
+        if not is_qdq(model):
+            apply_plan(model, path, stem)
+    with pytest.raises(ModelError, match=f"the plan is for another model: this one has {message}"):
+        apply_plan(load_model(tmp_path / "other.onnx"), path, stem)
+
+
+def test_a_plan_of_a_part_of_a_model(tmp_path: Path) -> None:
+    """The toolkit would round to 4 bits what the plan says nothing about."""
+    head = "(float[1,3,32,32] x) => (float[1,8,32,32] y)"
+    part = model_of(f"{head} {{ y = Conv (x, w1) }}", {"w1": (8, 3, 1, 1)})
+    whole = model_of(f"{head} {{ {OWN[0]} }}", OWN[1])
+    feeds, path = random_feeds({"x": (1, 3, 32, 32)}, 4), tmp_path / "p.toml"
+    quantize(part, tmp_path / "q.onnx", path, feeds, scheme="w4a16")
+    with pytest.raises(ModelError, match="this one has a weight 'w2' too"):
+        apply_plan(whole, path, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
