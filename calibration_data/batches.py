@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 from ..core.errors import SamplesError
 from ..core.types import Array, Shape
 from .sources.source_types import Source, TensorSource
+
+# input name -> the type that it takes; without one, numbers keep theirs
+InputTypes = Mapping[str, np.dtype[Any]]
+NO_TYPES: InputTypes = {}
 
 
 def row_shape(shape: Shape, batch: int) -> Shape:
@@ -37,8 +42,14 @@ def batch_of(source: Source, inputs: Mapping[str, Shape]) -> int:
     return lengths.pop()
 
 
-def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
-    """Return one sample with its batch axis, floats and bytes as float32. Raises SamplesError."""
+def fitted_tensor(
+    value: Array, shape: Shape, name: str, sample: str, dtype: np.dtype[Any] | None = None
+) -> Array:
+    """Return one sample with its batch axis, as an input of ``dtype`` takes it.
+
+    Floats are float32 for any input of floats. Without a ``dtype`` they are so, bytes too, and
+    other numbers keep their type. Raises SamplesError.
+    """
     is_row = value.shape == shape[1:] and shape[:1] in ((), (1,))
     if value.shape != shape and not is_row:
         raise SamplesError(
@@ -46,7 +57,9 @@ def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
             "save the samples in the model's own layout, one sample at an index",
         )
     batch = value.reshape(shape)
-    if batch.dtype.kind != "f" and batch.dtype != np.uint8:
+    if dtype is not None and dtype.kind != "f":
+        return _whole_numbers(batch, dtype, name, sample)
+    if dtype is None and batch.dtype.kind != "f" and batch.dtype != np.uint8:
         return np.array(batch)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
         single: NDArray[np.float32] = batch.astype(np.float32)
@@ -56,3 +69,15 @@ def fitted_tensor(value: Array, shape: Shape, name: str, sample: str) -> Array:
             "leave the sample out, or save it again",
         )
     return single
+
+
+def _whole_numbers(batch: Array, dtype: np.dtype[Any], name: str, sample: str) -> Array:
+    with np.errstate(invalid="ignore"):
+        typed = np.array(batch, dtype)
+    if not np.array_equal(typed, batch):
+        raise SamplesError(
+            f"{sample}: input {name!r} takes {dtype}, which cannot hold the {batch.dtype} values "
+            "of the sample",
+            f"save the samples as {dtype}",
+        )
+    return typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..core.diagnostics import option
 from ..core.errors import OptionError, SamplesError
 from ..core.types import Array, Shape
-from .batches import batch_of, fitted_tensor, row_shape
+from .batches import NO_TYPES, InputTypes, batch_of, fitted_tensor, row_shape
 from .image_inputs import preprocess_for
 from .images.geometry import ImagePlacement, Pixels, placement
 from .preprocess import Preprocess
@@ -35,7 +35,7 @@ class Samples:
 
     A model of a fixed ``batch`` is fed a sample and those after it, from the first on again behind
     the last; only the first row of its outputs is the sample's. ``pool`` are the samples of which a
-    batch is made, by default those that are chosen.
+    batch is made, by default those that are chosen. ``types`` are those of the inputs.
     """
 
     source: Source
@@ -44,6 +44,7 @@ class Samples:
     indices: Indices
     batch: int = 1
     pool: Indices | None = None
+    types: InputTypes = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -71,8 +72,8 @@ class Samples:
     def feeds(self, index: int) -> dict[str, Array]:
         """Return what ONNX Runtime is fed: input name -> array of the input's shape.
 
-        Images become float32; tensors of floats float32, other numbers keep their type. Raises
-        SamplesError for a corrupt image, and for a tensor with NaN or of another shape.
+        Images become float32, tensors what the inputs take, see ``fitted_tensor``. Raises
+        SamplesError for a corrupt image, and for a tensor with NaN or that does not fit.
         """
         rows = [self._row(source_index) for source_index in self._members(index)]
         return {name: _joined([row[name] for row in rows]) for name in self.inputs}
@@ -215,7 +216,9 @@ class Samples:
             named = {self._only_input: next(iter(named.values()))}
         sample = self.source.name(source_index)
         return {
-            name: fitted_tensor(named[name], row_shape(shape, self.batch), name, sample)
+            name: fitted_tensor(
+                named[name], row_shape(shape, self.batch), name, sample, self.types.get(name)
+            )
             for name, shape in self.inputs.items()
         }
 
@@ -232,15 +235,16 @@ def open_samples(
     count: int | None = None,
     seed: int = 0,
     completed: Callable[[TensorSource], TensorSource] = lambda source: source,
+    types: InputTypes = NO_TYPES,
 ) -> Samples:
-    """Open samples for a model with these inputs (name -> fixed shape).
+    """Open samples for a model with these inputs (name -> fixed shape) and their types.
 
     A sample is one row of inputs with a batch above 1, see Samples, or a whole batch of tensors.
     ``completed`` adds to tensors what they do not hold, such as the states of a stream.
     The first sample is read, so that what does not fit the model shows at once. Raises
     SamplesError or OptionError.
     """
-    samples = bind_source(open_source(path), path, inputs, preprocessing, completed)
+    samples = bind_source(open_source(path), path, inputs, preprocessing, completed, types)
     chosen = samples if count is None else samples.take(count, seed)
     chosen.feeds(0)
     return chosen
@@ -252,6 +256,7 @@ def bind_source(
     inputs: Mapping[str, Shape],
     preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
     completed: Callable[[TensorSource], TensorSource] = lambda source: source,
+    types: InputTypes = NO_TYPES,
 ) -> Samples:
     """Return all samples of a source for a model, as ``open_samples``; messages name ``path``.
 
@@ -267,7 +272,7 @@ def bind_source(
         source = completed(source)
         _check_names(source, inputs, path)
     indices = np.arange(len(source), dtype=np.int64)
-    return Samples(source, dict(inputs), preprocess, indices, batch)
+    return Samples(source, dict(inputs), preprocess, indices, batch, types=types)
 
 
 def _check_tensor_options(path: Path, preprocessing: Preprocessing) -> None:

@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, helper
 
+from ...calibration_data.batches import InputTypes
 from ...calibration_data.hygiene import sample_warnings
 from ...calibration_data.image_inputs import preprocess_for
 from ...calibration_data.preprocess import Preprocess
@@ -82,14 +83,22 @@ class ReadyModel:
         Raises SamplesError or OptionError.
         """
         rolled = partial(with_states, model=self.model)
-        samples = open_samples(path, self.inputs, preprocessing, count, seed, rolled)
+        samples = open_samples(path, self.inputs, preprocessing, count, seed, rolled, self._types)
         return samples.in_order_of(names_in(self.original))
 
     def bound(self, source: Source, path: Path, preprocessing: Preprocessing) -> Samples:
         """Return all samples of a source that is opened already, as ``samples`` does."""
         rolled = partial(with_states, model=self.model)
-        samples = bind_source(source, path, self.inputs, preprocessing, rolled)
+        samples = bind_source(source, path, self.inputs, preprocessing, rolled, self._types)
         return samples.in_order_of(names_in(self.original))
+
+    @property
+    def _types(self) -> InputTypes:
+        """Return the type of each input that is fed."""
+        return {
+            value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            for value in fed_inputs(self.model.graph)
+        }
 
     def preprocess(self, preprocessing: Preprocessing) -> Preprocess:
         """Return what happens to images for this model. Raises SamplesError or OptionError."""
