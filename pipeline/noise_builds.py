@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from onnx import helper
 
-from ..convert.chips.targets import Target
+from ..convert.chips.targets import Target, require_dtype
 from ..convert.convert import Conversion, convert
 from ..convert.handover import Sample
 from ..convert.request import ConversionRequest
@@ -40,15 +40,12 @@ def require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
             f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
             f"give the float model, or leave out {option('scheme', 'float16')}",
         )
-    if recipe.quantize.scheme not in target.dtypes:
-        instead = {
-            "float16": f"leave out {option('scheme', 'float16')}",
-            "w8a8": f"use {option('scheme', 'float16')}",
-        }
-        raise OptionError(
-            f"{target.name} has no {recipe.quantize.scheme}",
-            "give the float model" if quantized else instead[recipe.quantize.scheme],
-        )
+    instead = {
+        "float16": f"leave out {option('scheme', 'float16')}",
+        "w8a8": "give the float model" if quantized else f"use {option('scheme', 'float16')}",
+    }
+    scheme = recipe.quantize.scheme
+    require_dtype(target, scheme, instead.get(scheme, ""))
 
 
 @contextmanager

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..accuracy.compare import Comparison
+from ..convert.chips.targets import require_dtype
 from ..core.diagnostics import Diagnostic, in_order
 from ..core.files import staging
 from ..core.graphs.model import model_bytes
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
+from ..quantize.schemes import find_scheme
 from .family_cut import with_family_cut
 from .figures.first_look import first_look
 from .figures.quantization_figure import quantization_figure
@@ -69,6 +71,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
 
         require_toolkit(recipe.toolkit.toolkit_python)
     target = only_target(recipe, "quantize")
+    require_dtype(target, find_scheme(recipe.quantize.scheme).name)
     require_output(output, ".onnx", recipe.model)
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")

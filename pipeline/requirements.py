@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..accuracy.gates import require_limits
 from ..accuracy.metrics.metric_table import find_metric
 from ..calibration_data.sources.open_source import open_source
-from ..convert.chips.targets import Target
+from ..convert.chips.targets import Target, require_dtype
 from ..convert.latency.coefficients import is_fitted
 from ..convert.toolkit.own_settings import require_free_settings
 from ..core.diagnostics import option
@@ -79,6 +79,10 @@ def pruning_target(recipe: Recipe) -> Target:
     """Return the target of prune. Raises OptionError or PackageError when that cannot be done."""
     require_pruning(recipe.prune)
     target = only_target(recipe, "prune")
+    if recipe.is_explicit("scheme"):
+        require_dtype(target, recipe.quantize.scheme)
+    if (budget := budget_of(recipe.prune)) is not None:
+        require_cost(budget, target)
     _require_recovering(recipe)
     require_sparsity(recipe.prune, recipe.quantize.scheme, target)
     return target
@@ -125,12 +129,9 @@ def require_possible(recipe: Recipe, *, runs_here: bool = True) -> list[Target]:
     require_one_board(recipe, targets)
     require_free_settings(recipe.toolkit.toolkit_config)
     for target in targets:
-        if scheme not in target.dtypes:
-            float16 = f"use {option('scheme', 'float16')}"
-            instead = float16 if scheme == "w8a8" else f"leave out {option('scheme')}"
-            raise OptionError(
-                f"{target.name} has no {scheme}", f"it has: {', '.join(target.dtypes)}; {instead}"
-            )
+        float16 = f"use {option('scheme', 'float16')}"
+        instead = float16 if scheme == "w8a8" else f"leave out {option('scheme')}"
+        require_dtype(target, scheme, instead)
         require_sparsity(recipe.prune, scheme, target)
         without_hybrid_mixing(recipe, target)
         # else it is asked once these are read, or a board says it

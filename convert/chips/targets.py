@@ -139,14 +139,17 @@ _ALIKE = ({"rk3566", "rk3568"}, {"rv1103", "rv1106"}, {"rv1103b", "rv1106b"})
 TARGET_NAMES: tuple[str, ...] = tuple(target.name for target in TARGETS)
 
 
-def require_dtype(target: Target, dtype: str) -> None:
-    """Raise OptionError, with the chips that have it, for a number format that the chip lacks."""
+def require_dtype(target: Target, dtype: str, instead: str = "") -> None:
+    """Raise OptionError for a number format that the chip lacks.
+
+    Its hint says what to do ``instead``, by default which chips have it.
+    """
     if dtype not in target.dtypes:
-        others = [other.name for other in TARGETS if dtype in other.dtypes]
+        others = ", ".join(other.name for other in TARGETS if dtype in other.dtypes)
+        choose = f"or choose with {option('target')} one of those that have it: {others}"
         raise OptionError(
             f"{target.name} has no {dtype}",
-            f"it has: {', '.join(target.dtypes)}; or choose with {option('target')} one of those "
-            f"that have it: {', '.join(others)}",
+            f"it has: {', '.join(target.dtypes)}; {instead or choose}",
         )
 
 

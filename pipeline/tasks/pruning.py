@@ -93,11 +93,17 @@ class PruneTask:
 
 
 def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target) -> PruneTask:
-    """Return what a recipe asks of pruning for a target."""
+    """Return what a recipe asks of pruning for a target.
+
+    Where the chip lacks the recipe's number format, which prune alone does not ask for, costs are
+    those in the first that it has: in float16 on a chip without int8.
+    """
     options = recipe.prune
     metric = None if options.max_drop is None else recipe.metric
-    scheme, seed = recipe.quantize.scheme, recipe.run.seed
-    return PruneTask(model, calib, options, scheme, target, seed, metric)
+    scheme = recipe.quantize.scheme
+    if scheme not in target.dtypes:
+        scheme = target.dtypes[0]
+    return PruneTask(model, calib, options, scheme, target, recipe.run.seed, metric)
 
 
 class Pruning:

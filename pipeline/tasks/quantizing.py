@@ -169,8 +169,7 @@ def quantize_as(
     """
     options, target = task.options, task.target
     scheme = find_scheme(options.scheme)
-    if scheme.needs_chip:
-        require_dtype(target, scheme.name)
+    require_dtype(target, scheme.name)
     schedule = training_schedule(options, task.model, task.calib, task.seed)
     timing = nullcontext() if task.timed_by is None else npu_time(target, toolkit)
     training = nullcontext() if schedule is None else training_checkpoint("train", task, cache)

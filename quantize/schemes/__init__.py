@@ -94,9 +94,8 @@ class Scheme(ABC):
     That has neither ``candidates`` nor a ``handover``, and raises OptionError for both.
 
     ``layer_dtype`` is what layers multiply in. ``refusal`` says why it takes no other methods.
-    ``extras`` are the options that only some schemes have. With ``needs_chip`` the model is of no
-    use to a chip without the scheme. With ``is_qdq`` the quantized model is in QDQ form, else it is
-    a float model with rounded weights, which convert needs the plan for.
+    ``extras`` are the options that only some schemes have. With ``is_qdq`` the quantized model is
+    in QDQ form, else it is a float model with rounded weights, which convert needs the plan for.
     """
 
     layer_dtype: Literal["int8", "float16"] = "float16"
@@ -104,7 +103,6 @@ class Scheme(ABC):
     refusal = "is not for this number format"
     mixing: Mixing | None = None
     extras: tuple[str, ...] = ()
-    needs_chip = False
     is_qdq = False
 
     @property

@@ -67,7 +67,6 @@ class W4A16(Scheme):
         dtype="float16",
     )
     extras = ("train",)
-    needs_chip = True
 
     def candidates(self, task: Calibration) -> FourBitCandidates:
         return FourBitCandidates(task)

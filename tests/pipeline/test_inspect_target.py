@@ -205,7 +205,7 @@ def test_models_that_cannot_be_analysed_are_refused(
         analyse_file(make_recipe(tmp_path / "q.onnx", scheme="float16"))
     with pytest.raises(OptionError, match="rk2118 has no w8a8") as told:
         analyse_file(make_recipe(tmp_path / "q.onnx", target=("rk2118",)))
-    assert told.value.hint == "give the float model"
+    assert told.value.hint == "it has: float16; give the float model"
     with pytest.raises(RockpressError, match="unknown target 'rk3599'"):
         analyse_file(make_recipe(small_cnn, target=("rk3599",)))
     code, _, err = rockpress("inspect", tmp_path / "m.rknn", "--target", "rk3588")
