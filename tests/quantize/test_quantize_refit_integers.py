@@ -16,10 +16,13 @@ from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from rockpress.core.types import Array
+from rockpress.quantize.graph_parts.placement import weighted_nodes
+from rockpress.quantize.graph_parts.weighted_layers import layers_from
 from rockpress.quantize.integer.refitted_integers import refitted_integers
 from rockpress.quantize.methods import find_method
 from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from rockpress.quantize.quantize import preferred_first, quantize
+from rockpress.quantize.rendering.layer_refit import Shortfall
 from rockpress.quantize.rendering.plan import Plan, read_plan
 from rockpress.quantize.trials.method_selection import MethodTrial, verdict_on
 
@@ -194,6 +197,33 @@ def test_networks_of_all_forms(
     _, refitted = quantized(model, "gptq-refit", samples, **options)
     assert decibels(model, refitted, unseen) > decibels(model, plain, unseen) - 0.5
     assert decibels(model, refitted, unseen) > 20
+
+
+def test_wide_layers_are_multiplied_sample_by_sample_to_the_same_end(
+    deep: ModelProto, quantized: Callable[..., Quantized], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, counts = feeds(48, 1), list[int]()
+    add = Shortfall.add
+
+    def counting(self: Shortfall, missing: Array, x: Array) -> None:
+        counts.append(x.shape[2])
+        add(self, missing, x)
+
+    monkeypatch.setattr(Shortfall, "add", counting)
+    _, at_once = quantized(deep, "gptq-refit", samples)
+    assert max(counts) == 8 * 64
+    counts.clear()
+    monkeypatch.setattr("rockpress.quantize.integer.refitted_integers._AT_ONCE", 0)
+    _, one_by_one = quantized(deep, "gptq-refit", samples)
+    assert set(counts) == {64, 1}  # positions of a map, and of a vector
+    for layer in layers_of(deep):
+        first, second = steps_of(at_once, layer), steps_of(one_by_one, layer)
+        assert np.mean(first != second) < 0.02  # sums in another order
+
+
+def layers_of(model: ModelProto) -> list[str]:
+    graph = Graph(model)
+    return [layer.name for layer in layers_from(graph, weighted_nodes(graph))]
 
 
 def test_the_zeros_of_a_sparse_weight_stay(quantized: Callable[..., Quantized]) -> None:
