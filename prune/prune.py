@@ -27,12 +27,15 @@ from .results.prune_result import PruneResult
 from .search.allocate import ALLOCATIONS, PrunePlan, removed_mask
 from .search.bisection import largest_share
 from .search.costs import CostFunction, CostModel, layers_cost
-from .search.divergence import JUDGING, RANKING, SampleSplit, divergence_on
+from .search.divergence import JUDGING, RANKING, SampleSplit, error_on
 from .search.plans import SEARCHED, PlanSearch
 from .search.trials import Trials, kept_channels
 from .search.width_candidates import CRITERIA, Candidate, candidates_of, layer_moments
 
 RECOVERIES = ("least-squares", "none")
+
+# of the plans, over the variance of the outputs
+MEASURE = "squared error"
 
 # the trade-off curve is measured at these multiples of the budget's share
 _CURVE = (0.25, 0.5, 0.75, 1.0, 1.25)
@@ -122,10 +125,10 @@ class Pruner:
         plans = self._plans.plans(budget.share)
         choice = None
         if len(plans) > 1 and (held_out := list(SampleSplit(self._samples, JUDGING, alone=True))):
-            error_of = divergence_on(self._teacher.model, held_out)
+            error_of = error_on(self._teacher.model, held_out)
             rest = SampleSplit(self._samples, JUDGING)
             errors = {name: error_of(self._cut(plan, rest)) for name, plan in plans.items()}
-            choice = PlanChoice(min(errors, key=lambda name: errors[name]), "divergence", errors)
+            choice = PlanChoice(min(errors, key=lambda name: errors[name]), MEASURE, errors)
         plan = plans[choice.plan] if choice else next(iter(plans.values()))
         result = self._write(budget, plan, self._cut(plan), output)
         return replace(result, choice=choice)

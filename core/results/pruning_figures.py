@@ -64,8 +64,8 @@ class PruningAttempt:
 class PlanChoice:
     """The plan that was chosen, of ``searched``, ``concentrated``, ``channels`` and ``uniform``.
 
-    ``values`` maps plan -> divergence of the outputs (the smaller is better), or their retention,
-    as ``measure`` says; on samples that none was repaired with.
+    ``values`` maps plan -> squared error of the outputs over their variance (the smaller is
+    better), or their retention, as ``measure`` says; on samples that none was repaired with.
     """
 
     plan: str

@@ -38,6 +38,11 @@ def _output_divergence(reference: Array, output: Array) -> float:
         p, q = _log_probabilities(reference), _log_probabilities(output)
         # NaN stays NaN, which max() would make 0
         return float(np.maximum(0.0, (np.exp(p) * (p - q)).sum(axis=1).mean()))
+    return _relative_error(reference, output)
+
+
+def _relative_error(reference: Array, output: Array) -> float:
+    reference, output = reference.astype(np.float64), output.astype(np.float64)
     error = np.mean((reference - output) ** 2)
     return float(error / (np.var(reference) + 1e-12))
 
@@ -83,10 +88,19 @@ def _cosine(reference: Array, output: Array) -> float:
     return float(np.where(lengths > 0, alike, (a == b).all(axis=1)).mean())
 
 
-def divergence_on(model: ModelProto, samples: Iterable[Feeds]) -> Callable[[ModelProto], float]:
-    """Return a function that gives the divergence of a model's outputs from those of ``model``."""
+def error_on(model: ModelProto, samples: Iterable[Feeds]) -> Callable[[ModelProto], float]:
+    """Return a function that gives the squared error of a model's outputs from those of ``model``.
+
+    Over the variance of each output, and summed over the outputs. Of class scores too: a few
+    samples decide on a divergence of their probabilities, and all on this.
+    """
     reference = Session(model).stacked(samples)
-    return lambda other: divergence(reference, Session(other).stacked(samples))
+
+    def error(other: ModelProto) -> float:
+        pairs = zip(reference, Session(other).stacked(samples), strict=True)
+        return float(np.sum([_relative_error(a, b) for a, b in pairs]))
+
+    return error
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def pruning_lines(
 def choice_text(choice: PlanChoice) -> str:
     """Return one line: why the plan that was taken is better.
 
-    >>> choice_text(PlanChoice("uniform", "divergence", {"searched": 0.031, "uniform": 0.024}))
-    'plan: uniform, divergence 0.024 on held-out samples (searched: 0.031)'
+    >>> choice_text(PlanChoice("uniform", "squared error", {"searched": 0.031, "uniform": 0.024}))
+    'plan: uniform, squared error 0.024 on held-out samples (searched: 0.031)'
     """
     texts = {name: number_text(value, ".3g") for name, value in choice.values.items()}
     others = ", ".join(f"{name}: {text}" for name, text in texts.items() if name != choice.plan)

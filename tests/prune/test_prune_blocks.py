@@ -15,7 +15,7 @@ from onnx import ModelProto
 
 from commands import Run
 from graphs import Samples, model_of, random_feeds, random_weights
-from pruning import prune
+from pruning import divergence_on, prune
 from rockpress.core.errors import OptionError
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.layers import macs_of
@@ -31,7 +31,6 @@ from rockpress.prune.results.budget import Budget, macs_cost
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.rounds import prune_in_rounds
 from rockpress.prune.search.costs import CostFunction
-from rockpress.prune.search.divergence import divergence_on
 from samples import save_feeds
 
 SHAPES = {

@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto
 
 from graphs import Samples, model_of, random_feeds, random_weights
-from pruning import prune
+from pruning import divergence_on, prune
 from rockpress.core.graphs.layers import macs_of
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
@@ -17,7 +17,7 @@ from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.results.budget import Budget, macs_cost
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.search.costs import CostFunction
-from rockpress.prune.search.divergence import divergence_on
+from rockpress.prune.search.divergence import error_on
 
 # Two branches know the same. Each alone can go without any harm, so the search takes both.
 TWINS = """(float[1,8] x) => (float[1,6] y) {
@@ -160,3 +160,15 @@ def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
     result = prune(twins(), tmp_path / "a", samples(2), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is None
     assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before
+
+
+def test_plans_are_judged_by_all_samples_and_outputs() -> None:
+    text = "(float[1,1] x) => (float[1,1] y, float[1,1] z) { y = Mul (x, a) z = Mul (x, b) }"
+    model, other = (
+        model_of(text, {"a": np.float32([a]), "b": np.float32([b])})
+        for a, b in ((1.0, 2.0), (0.5, 3.0))
+    )
+    feeds = [{"x": np.array([[value]], np.float32)} for value in (1, -1)]
+    # off by 0.5 of 1, and by 1 of 2
+    assert error_on(model, feeds)(other) == pytest.approx(0.25 + 0.25)
+    assert error_on(model, feeds)(model) == 0

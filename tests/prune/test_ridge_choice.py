@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphs import Samples, model_of, random_weights
+from pruning import divergence_on
 from rockpress.core.graphs.model import load_model
 from rockpress.core.streaming.moments import Moments
 from rockpress.core.types import Array
@@ -16,7 +17,6 @@ from rockpress.prune.repair.least_squares import solve
 from rockpress.prune.repair.ridge_choice import best_ridge, squared_error
 from rockpress.prune.results.budget import Budget, macs_cost
 from rockpress.prune.search.costs import CostFunction
-from rockpress.prune.search.divergence import divergence_on
 
 WIDE = """(float[1,8] x) => (float[1,6] y) {
     a = Gemm <transB=1> (x, w1, b1)

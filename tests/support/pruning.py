@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from onnx import ModelProto
 
 from rockpress.core.progress import SILENT, Progress
+from rockpress.core.session import Session
 from rockpress.core.types import Array, Feeds
 from rockpress.prune.channels.dependency_graph import DependencyGraph
 from rockpress.prune.channels.groups import Group
@@ -15,6 +16,7 @@ from rockpress.prune.prune import PruneMethod, Pruner
 from rockpress.prune.results.budget import Budget
 from rockpress.prune.results.prune_result import PruneResult
 from rockpress.prune.search.costs import CostFunction
+from rockpress.prune.search.divergence import divergence
 
 
 def prune(
@@ -44,3 +46,9 @@ def mark_removed(
         if group.name in removed:
             mask[group.roots[removed[group.name]]] = True
     return mask
+
+
+def divergence_on(model: ModelProto, samples: Iterable[Feeds]) -> Callable[[ModelProto], float]:
+    """Return what tells the divergence of a model's outputs from those of ``model``."""
+    reference = Session(model).stacked(samples)
+    return lambda other: divergence(reference, Session(other).stacked(samples))

@@ -101,7 +101,7 @@ GOOD = TargetReport(
             group("block2", 64, 48, 0.12),
         ),
         attempts=(PruningAttempt(0.4, 0.985),),
-        choice=PlanChoice("uniform", "divergence", {"searched": 0.2, "uniform": 0.1}),
+        choice=PlanChoice("uniform", "squared error", {"searched": 0.2, "uniform": 0.1}),
     ),
     quantization=QuantizationFigure(
         "gptq",
