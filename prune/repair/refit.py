@@ -25,8 +25,8 @@ from ...core.streaming.moments import Moments, pooled, sampled_positions
 from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.types import Array, Feeds, Float64
 from ..channels.model_diff import affected_weights, first_change, residual_sum
-from .least_squares import RIDGE, bias_of, solve
-from .ridge_choice import HELD_OUT_EVERY, HELD_OUT_POSITION, LEAST_HELD_OUT, best_ridge
+from .least_squares import bias_of, solve
+from .ridge_choice import HELD_OUT_EVERY, HELD_OUT_POSITION, HeldOutMoments, chosen_ridge
 
 
 @dataclass(frozen=True)
@@ -170,30 +170,23 @@ class LayerRefitter:
         }
         self._shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
 
-    def run_to(self, task: RefitTask) -> tuple[Moments, Float64]:
+    def run_to(self, task: RefitTask) -> tuple[HeldOutMoments, Float64]:
         """Return the moments of a layer's inputs and targets, and its present matrix.
 
         The layers must come in the order of the graph.
         """
-        fitted, held_out, matrix = self._parts(task)
-        return pooled([fitted, held_out], centred=False), matrix
-
-    def _parts(self, task: RefitTask) -> tuple[Moments, Moments, Float64]:
-        """Return what ``run_to`` does, with the moments of the held-out samples apart."""
         weight = initializer(self._model, task.layer.weight)
         self._teacher.run_until(self._producer[task.target] + 1)
         self._student.run_until(task.position)
         parts = self._moments(task, weight)
         self._drop(task.target)
-        return *parts, task.layer.matrix(weight)
+        return HeldOutMoments(*parts, len(self._teacher)), task.layer.matrix(weight)
 
     def refit(self, task: RefitTask) -> None:
         """Solve for a layer's matrix, which others may share, and for the bias of each of them."""
-        fitted, held_out, start = self._parts(task)
-        has_bias, strength = bool(task.layer.bias), RIDGE
-        if len(self._teacher) >= HELD_OUT_EVERY * LEAST_HELD_OUT:
-            strength = best_ridge(fitted, held_out, start, has_bias=has_bias)
-        moments = pooled([fitted, held_out], centred=False)
+        parts, start = self.run_to(task)
+        has_bias, moments = bool(task.layer.bias), parts.whole
+        strength = chosen_ridge(parts, start, has_bias=has_bias)
         moments_of = [(task.layer, moments)]
         moments_of += [
             (layer, self._teacher_moments(layer, task.channels)) for layer in task.sharing

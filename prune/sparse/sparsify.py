@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from ...core.diagnostics import option
@@ -18,13 +18,14 @@ from ...core.graphs.sparsity import Axis, axis_of
 from ...core.progress import SILENT, Progress
 from ...core.results.pruning_figures import SparseLayer, Sparsity
 from ...core.session import Session
-from ...core.streaming.moments import Moments, ridge
-from ...core.types import Array, Feeds, Float64
+from ...core.types import Array, Feeds
 from ..channels.layer_selection import matches
-from ..repair.least_squares import RIDGE, bias_of, second_moments, solve
+from ..repair.least_squares import solve
 from ..repair.refit import KeptChannels, LayerRefitter, RefitTask, refit_task
+from ..repair.ridge_choice import chosen_ridge
 from ..search.divergence import likeness
-from .masks import fours_of, lost_power, masked_least_squares, sparse_mask
+from .masks import fours_of
+from .sparse_fit import sparse_fit
 
 # (node, weight) of a layer -> the axes along which it may be made sparse
 SparseAxes = Callable[[NodeProto, Array], tuple[Axis, ...]]
@@ -139,43 +140,28 @@ def _rewrite(
 ) -> SparseLayer | None:
     """Refit one layer, with the best of the masks along ``axes``; return it if it is sparse."""
     layer = task.layer
-    repairs = method.recover != "none"
-    if not axes and not repairs:
+    if not axes and method.recover == "none":
         return None
-    moments, start = refitter.run_to(task)
-    has_bias = bool(layer.bias)
-    matrix, bias = start, None
-    if repairs:
-        matrix, bias = solve(moments, start, has_bias=has_bias)
+    parts, start = refitter.run_to(task)
     if not axes:
-        refitter.put(layer, matrix, bias)
+        has_bias = bool(layer.bias)
+        strength = chosen_ridge(parts, start, has_bias=has_bias)
+        refitter.put(layer, *solve(parts.whole, start, has_bias=has_bias, strength=strength))
         return None
+    fours = {axis: _fours(layer, axis, graph) for axis in axes}
+    sparse, bias = sparse_fit(parts, start, fours, method, has_bias=bool(layer.bias))
+    refitter.put(layer, sparse.matrix, bias)
+    name = layer.node.name or layer.weight
+    return SparseLayer(name, sparse.axis, sparse.matrix.size, sparse.lost)
+
+
+def _fours(layer: DenseLayer, axis: Axis, graph: Graph) -> NDArray[np.intp]:
+    """Return the rows or columns of a layer's matrix that are neighbours along an axis."""
     weight = graph.weights[layer.weight]
-    choices = (_sparse(layer, matrix, moments, axis, weight, method) for axis in axes)
-    axis, sparse, lost = min(choices, key=itemgetter(2))
-    bias = bias_of(moments, sparse, has_bias=has_bias) if repairs else None
-    refitter.put(layer, sparse, bias)
-    return SparseLayer(layer.node.name or layer.weight, axis, sparse.size, lost)
-
-
-def _sparse(
-    layer: DenseLayer,
-    matrix: Float64,
-    moments: Moments,
-    axis: Axis,
-    weight: Array,
-    method: SparseMethod,
-) -> tuple[Axis, Float64, float]:
-    """Return the axis, the matrix with zeros along it, and the lost part of its outputs' power."""
-    second = ridge(second_moments(moments, has_bias=bool(layer.bias)), RIDGE)
-    channels = weight.shape[axis_of(layer.node, axis)]
-    fours = fours_of(channels, matrix.shape[1] // weight.shape[layer.in_axis], axis)
-    mask = sparse_mask(matrix, second, fours, axis, method.criterion)
-    if method.recover == "none":
-        sparse = matrix * mask
-    else:
-        sparse = masked_least_squares(matrix, second, mask)
-    return axis, sparse, lost_power(matrix, sparse, second)
+    columns = layer.matrix(weight).shape[1]
+    return fours_of(
+        weight.shape[axis_of(layer.node, axis)], columns // weight.shape[layer.in_axis], axis
+    )
 
 
 def _likeness(

@@ -26,8 +26,9 @@ from rockpress.core.streaming.moments import Moments, sampled_positions
 from rockpress.prune.channels.channel_rules import build_dependency_graph
 from rockpress.prune.channels.groups import find_groups
 from rockpress.prune.channels.surgery import remove_channels
-from rockpress.prune.repair.least_squares import RIDGE, solve
+from rockpress.prune.repair.least_squares import solve
 from rockpress.prune.repair.refit import Teacher, refit
+from rockpress.prune.repair.ridge_choice import FEW_RIDGE
 from rockpress.prune.search.divergence import divergence
 from rockpress.prune.search.importance import Reader, removal_order
 from rockpress.prune.search.trials import Trials, kept_channels
@@ -402,7 +403,7 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
         targets.append(inputs @ given["w2"] + (given[out] if biases else 0))
     centred = [[one - biases * one.mean(axis=0) for one in part] for part in (rows, targets)]
     x, y = (np.concatenate(part) for part in centred)
-    pull = np.sqrt(RIDGE * (x**2).sum() / 5) * np.eye(5)  # as rows of the system
+    pull = np.sqrt(FEW_RIDGE * (x**2).sum() / 5) * np.eye(5)  # as rows of the system
     wanted = np.linalg.lstsq(np.vstack([x, pull]), np.vstack([y, pull @ start]), rcond=None)[0]
     np.testing.assert_allclose(found["w2"], wanted, rtol=1e-4, atol=1e-5)
     for part, target, name in zip(rows, targets, ("b3", "b4"), strict=True):

@@ -22,6 +22,10 @@ from rockpress.core.graphs.sparsity import Axis, axis_of, is_sparse, sparse_axis
 from rockpress.core.types import Array
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.tasks.pruning_options import require_sparsity
+from rockpress.prune.repair import ridge_choice
+from rockpress.prune.repair.least_squares import RIDGE
+from rockpress.prune.search.divergence import divergence_on
+from rockpress.prune.sparse import sparse_fit
 from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
 from samples import save_feeds
@@ -131,6 +135,20 @@ def test_the_repair_is_worth_it_and_the_outputs_stay() -> None:
         _, found = sparsify(network(), samples(), axes=everywhere("input"), method=method)
         likeness[recover] = np.mean([one.error for one in found.layers])
     assert likeness["least-squares"] < 0.7 * likeness["none"]
+
+
+@pytest.mark.parametrize("count", [16, 40])
+def test_the_repair_serves_other_samples_too(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Held less strongly, layers of hundreds of inputs learn the samples by heart."""
+    model, fresh = network(), samples(200)[count:]
+    noise = divergence_on(model, fresh)
+    chosen, _ = sparsify(model, samples(count), axes=everywhere("input", "output"))
+    monkeypatch.setattr(ridge_choice, "RIDGES", (RIDGE,))
+    monkeypatch.setattr(sparse_fit, "RIDGES", (RIDGE,))
+    monkeypatch.setattr(ridge_choice, "FEW_RIDGE", RIDGE)
+    monkeypatch.setattr(sparse_fit, "FEW_RIDGE", RIDGE)
+    least, _ = sparsify(model, samples(count), axes=everywhere("input", "output"))
+    assert noise(chosen) < 0.9 * noise(least)
 
 
 def test_layers_are_kept_and_chosen_by_name() -> None:
