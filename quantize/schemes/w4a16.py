@@ -29,6 +29,7 @@ from ..graph_parts.weighted_layers import (
 from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
+from ..numeric.grid_descent import descended
 from ..rendering.layer_refit import samples_that_fit
 from ..rendering.plan import Plan, Weight
 from ..rendering.refitted_rounding import refitted_model
@@ -242,7 +243,11 @@ def _on_grid(
         scales = least_error_scales(matrix, variance, scales)
     if inputs is None or method.rounding.solve is None:
         return nearest(matrix, scales, LIMIT), scales
-    return _filled(method.rounding.solve, matrix, inputs, scales)
+    steps, scales = _filled(method.rounding.solve, matrix, inputs, scales)
+    if len(matrix) > 1 or inputs.blocks > 1:
+        return steps, scales
+    only = descended(matrix[0], inputs.covariance[0], steps[0], scales[0], LIMIT)
+    return only[0][None], only[1][None]
 
 
 def least_error_scales(matrix: Float64, variance: Float64, scales: Float64) -> Float64:
