@@ -4,10 +4,10 @@
     python benchmarks/training.py --model efficientnet-lite0 --scheme w4a16 --calib-count 1200
 
 The models are the bundled one on its own images, and EfficientNet-Lite0 on crops of photographs, of
-which the test's are others than the calibration's (see quantizations/crops.py). Each is quantized
-by ``rockpress quantize --mixed off``, with and without ``--train distill``, and run in ONNX Runtime
-with optimisations off. Everything is compared with the float model there: no labels are looked at.
-Needs PyTorch; each row is printed as soon as it is measured, as Markdown.
+which the test's are others than the calibration's (see retentions/photographs.py). Each is
+quantized by ``rockpress quantize --mixed off``, with and without ``--train distill``, and run in
+ONNX Runtime with optimisations off. Everything is compared with the float model there: no labels
+are looked at. Needs PyTorch; each row is printed as soon as it is measured, as Markdown.
 
 * agree: equal first class, with the 95 % interval of a bootstrap over the samples.
 * SQNR: of all test outputs together, and the mean over the samples; held out: what the report says.
@@ -29,7 +29,7 @@ sys.path.append(str(ROOT))
 
 from benchmarks.quantizations.methods import LITE0  # noqa: E402
 from benchmarks.quantizations.running import fixed_model  # noqa: E402
-from benchmarks.quantizations.samples import sample_set  # noqa: E402
+from benchmarks.retentions.subjects import SUBJECTS  # noqa: E402
 
 DEMO = "bundled"
 _HEAD = "| model | scheme | samples | | SQNR dB | mean dB | agree | 95 % | steps | s | held out |"
@@ -89,8 +89,9 @@ def _bundled() -> Subject:
 
 
 def _lite0(args: argparse.Namespace) -> Subject:
-    calib = sample_set(LITE0, "calib", args.calib_count, args.work)
-    test = sample_set(LITE0, "test", args.test_count, args.work)
+    crops = next(each for each in SUBJECTS if each.name == LITE0)
+    calib = crops.samples("calib", args.calib_count, args.work)
+    test = crops.samples("test", args.test_count, args.work)
     model = fixed_model(LITE0, args.work)
     return Subject(model, ["--calib", str(calib.listing)], np.load(test.together, mmap_mode="r"))
 
