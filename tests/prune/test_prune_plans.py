@@ -165,7 +165,7 @@ def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
 def test_plans_are_judged_by_all_samples_and_outputs() -> None:
     text = "(float[1,1] x) => (float[1,1] y, float[1,1] z) { y = Mul (x, a) z = Mul (x, b) }"
     model, other = (
-        model_of(text, {"a": np.float32([a]), "b": np.float32([b])})
+        model_of(text, {"a": np.array([a], np.float32), "b": np.array([b], np.float32)})
         for a, b in ((1.0, 2.0), (0.5, 3.0))
     )
     feeds = [{"x": np.array([[value]], np.float32)} for value in (1, -1)]

@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from commands import Run
 from graphs import model_of
+from pruning import divergence_on
 from rockpress.convert.chips.targets import find_target
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError
@@ -24,7 +25,6 @@ from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.tasks.pruning_options import require_sparsity
 from rockpress.prune.repair import ridge_choice
 from rockpress.prune.repair.least_squares import RIDGE
-from rockpress.prune.search.divergence import divergence_on
 from rockpress.prune.sparse import sparse_fit
 from rockpress.prune.sparse.masks import fours_of, lost_power, masked_least_squares, sparse_mask
 from rockpress.prune.sparse.sparsify import SparseMethod, sparsify
