@@ -165,6 +165,9 @@ class IntegerCandidates:
             if mixed.budget.is_reached(int8_db):
                 return replace(plan, tradeoffs=(Tradeoff((), int8_db, cycles_ratio=1.0),))
             method = find_method(method).refines
+            if mixed.below_db is not None:  # what a refit brings need not be bought with time
+                gained = max(int8_db - plan.candidates.get(method, int8_db), 0.0)
+                mixed = replace(mixed, below_db=mixed.below_db - gained)
         tradeoffs = mixed_activations(
             calibrated.graph,
             plan,

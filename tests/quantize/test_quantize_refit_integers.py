@@ -23,7 +23,7 @@ from rockpress.quantize.methods import find_method
 from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from rockpress.quantize.quantize import preferred_first, quantize
 from rockpress.quantize.rendering.layer_refit import Shortfall
-from rockpress.quantize.rendering.plan import Plan, read_plan
+from rockpress.quantize.rendering.plan import Plan, Tradeoff, read_plan
 from rockpress.quantize.trials.method_selection import MethodTrial, verdict_on
 
 Quantized = tuple[Plan, ModelProto]
@@ -266,6 +266,28 @@ def test_choices_of_mixed_precision_are_compared_without_it(
     assert len(plans) == 2  # of int8 alone to see how good it is, and of what was chosen
     assert plans[1].high_precision == plan.high_precision != ()
     assert plan.weights and all("refitted" in each.source for each in plan.weights.values())
+
+
+def test_a_rescue_aims_for_what_a_refit_does_not_bring(
+    coarse: ModelProto, quantized: Callable[..., Quantized], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = list[float | None]()
+
+    def only_int8(
+        graph: Graph, plan: Plan, unseen: object, mixed: MixedPrecision, *rest: object
+    ) -> list[Tradeoff]:
+        limits.append(mixed.below_db)
+        return [Tradeoff((), 0.0, cycles_ratio=1.0)]
+
+    monkeypatch.setattr(
+        "rockpress.quantize.integer.integer_candidates.mixed_activations", only_int8
+    )
+    mixed = MixedPrecision(parse_mixed("cycles=+5%"), lambda layer, dtype: 1.0, below_db=60.0)
+    plan, _ = quantized(coarse, "auto", uneven(64, 1), feeds(12, 2), mixed=mixed)
+    method = find_method(plan.method)
+    assert method.refits
+    gained = plan.candidates[plan.method] - plan.candidates[method.refines]
+    assert limits == [pytest.approx(60.0 - max(gained, 0.0))]
 
 
 def test_nothing_is_mixed_where_it_is_enough_alone(
