@@ -42,7 +42,7 @@ WEIGHTS = {
 }
 METHODS = {
     "w4a16": ("gptq", "gptq-refit", "mse", "min-max"),
-    "w8a8": ("min-max", "gptq", "gptq-sequential", "gptq-equalized"),
+    "w8a8": ("min-max", "gptq", "gptq-sequential", "gptq-equalized", "gptq-refit"),
     "w8a16": ("gptq-min-max", "min-max"),
 }
 
