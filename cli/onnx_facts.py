@@ -20,6 +20,8 @@ def show_onnx(facts: ModelFacts) -> None:
     from ..report.text.units import count_text, size_text
 
     kind = "quantized (QDQ)" if facts.quantized else "float"
+    if facts.rounded_for is not None:
+        kind = f"float, its weights rounded for {facts.rounded_for}"
     parts = [size_text(facts.bytes), kind, f"opset {facts.opset}", facts.producer]
     lines = [
         f"{facts.path}: {', '.join(part for part in parts if part)}",

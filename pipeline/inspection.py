@@ -23,6 +23,7 @@ from ..core.results.family_figure import FamilyFigure
 from ..core.types import Shape
 from ..prune.channels.channel_rules import build_dependency_graph
 from ..prune.channels.groups import find_groups
+from ..quantize.schemes import marked_scheme
 from .filled_recipe import fill_recipe
 from .measured_scales import MeasuredModels, measured_models
 from .options.sample_options import ModelOptions
@@ -39,7 +40,8 @@ class ModelFacts:
     which nothing can. ``tensors`` are all that the model can be ended at, with their shapes where
     these are known, ``cuts`` those where that makes sense. ``family`` is what a run would take
     options from. ``open_inputs`` are the shapes in the file of inputs whose open lengths were fixed
-    to be those of ``inputs``.
+    to be those of ``inputs``. ``rounded_for`` is the number format that the weights of a float
+    model were rounded for.
     """
 
     path: str
@@ -61,6 +63,7 @@ class ModelFacts:
     family: FamilyFigure | None = None
     cuts: tuple[CutPoint, ...] = ()
     open_inputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    rounded_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def _facts(path: Path, model: ModelProto) -> ModelFacts:
         opset=opset_of(model),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
         quantized=is_qdq(model),
+        rounded_for=scheme.name if (scheme := marked_scheme(model)) else None,
         inputs=input_shapes_of(model),
         outputs=output_shapes_of(model),
         input_types=_types(fed_inputs(model.graph)),

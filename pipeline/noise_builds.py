@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import helper
@@ -21,25 +23,31 @@ from ..convert.request import ConversionRequest
 from ..convert.toolkit.job import ToolkitPlan
 from ..core.diagnostics import option
 from ..core.errors import ModelError, OptionError, SamplesError
+from ..core.graphs.graph import Graph
 from ..core.graphs.model import is_qdq, save_model
 from ..core.passes.prepare import fixed_input_shapes
 from ..core.progress import Progress
 from ..core.scratch import scratch_folder
 from ..quantize.quantize import QuantizeResult, quantize
+from ..quantize.schemes import marked_scheme
 from .recipes.recipe import Recipe
 from .samples.ready_model import ReadyModel
 from .tasks.converting import toolkit_settings
-from .tasks.plan_handover import ranges_of
+from .tasks.plan_handover import handover_of, ranges_of
 
 
 def require_format(target: Target, ready: ReadyModel, recipe: Recipe) -> None:
     """Raise OptionError where the chip or the model cannot have the number format of the recipe."""
-    quantized = is_qdq(ready.model)
-    if quantized and not recipe.quantizes:
+    quantized, rounded_for = is_qdq(ready.model), marked_scheme(ready.model)
+    if (quantized or rounded_for) and not recipe.quantizes:
+        form = "QDQ" if rounded_for is None else rounded_for.name
         raise OptionError(
-            f"{ready.path} is quantized already (QDQ), so it cannot stay in float16",
+            f"{ready.path} is quantized already ({form}), so it cannot stay in float16",
             f"give the float model, or leave out {option('scheme', 'float16')}",
         )
+    if rounded_for is not None:
+        require_dtype(target, rounded_for.name)
+        return
     instead = {
         "float16": f"leave out {option('scheme', 'float16')}",
         "w8a8": "give the float model" if quantized else f"use {option('scheme', 'float16')}",
@@ -56,8 +64,9 @@ def compilable(
     with scratch_folder() as folder:
         float_file = folder / f"{ready.path.stem}.onnx"
         save_model(ready.model, float_file)
-        quantizes = recipe.quantizes and not is_qdq(ready.model)
-        samples: Sequence[Sample] = ()
+        rounded = _rounded_before(ready)
+        quantizes = recipe.quantizes and not is_qdq(ready.model) and rounded is None
+        samples: Sequence[Sample] = [_noise(ready, recipe.run.seed)] if rounded is not None else ()
         forms: dict[str | None, tuple[Path, ToolkitPlan]] = {}
         if quantizes:
             progress.stage("quantize")
@@ -80,9 +89,23 @@ def compilable(
                 probe=False,
                 toolkit=toolkit_settings(recipe.toolkit),
             )
-            return convert(request, progress)
+            return convert(replace(request, **(rounded or {})), progress)
 
         yield compile_for
+
+
+def _rounded_before(ready: ReadyModel) -> dict[str, Any] | None:
+    """Return how a float model whose weights were rounded to few bits is converted, if it is one.
+
+    These tell what its plan leaves in float16.
+    """
+    scheme, graph = marked_scheme(ready.model), Graph(ready.model)
+    plan = scheme.plan_of(graph) if scheme else None
+    if plan is None:
+        return None
+    handover = handover_of(plan)
+    ranges = ranges_of(plan, ready.model) if handover.takes_ranges else None
+    return {"quantization": handover.quantizer, "dtype": handover.dtype, "plan": ranges}
 
 
 def _quantize(

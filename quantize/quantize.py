@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import SamplesError
+from ..core.errors import ModelError, SamplesError
 from ..core.files import replacing
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
@@ -25,7 +25,7 @@ from .methods import find_method, refinements
 from .mixing.mixed_budget import MixedPrecision
 from .numeric.scales import quantize_weight, weight_scales
 from .rendering.plan import USER, Plan, write_plan
-from .schemes import Candidates, find_scheme
+from .schemes import Candidates, find_scheme, marked_scheme
 from .statistics.tensor_statistics import Calibration
 from .trials.held_out_samples import HeldOut
 from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
@@ -84,6 +84,7 @@ def quantize(
     mixed precision on.
     """
     number_format = find_scheme(scheme)
+    _require_unrounded(model)
     methods = number_format.methods_for(method, is_trial=len(held_out) > 0)
     if mixed is not None and mixed.is_asked and not len(held_out):
         raise SamplesError(
@@ -130,6 +131,16 @@ def quantize(
         save_model(quantized, output)
     notices = _underflow_warnings(candidates.layers(plan)), join_notices(Graph(model), plan)
     return QuantizeResult(output, plan_path, plan, tuple(chain(*notices)), training)
+
+
+def _require_unrounded(model: ModelProto) -> None:
+    """Raise ModelError for a float model whose weights were rounded to few bits before."""
+    before = marked_scheme(model)
+    if before is not None:
+        raise ModelError(
+            f"the weights of this model were rounded to {before.weight_bits} bits already",
+            "quantize the float model that it was made from, or convert this one with its plan",
+        )
 
 
 def _best(

@@ -5,6 +5,7 @@ Nothing is unpickled or run: of archives the names of their members are read, an
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from ..errors import ModelError
 from ..text_files import open_plain
 
 _HEAD = 1 << 16
+_OF_PLANS = (b"schema", b"scheme", b"samples", b"held_out")  # keys that all have
 _PICKLED = 1 << 20  # of an archive's pickle, which names the classes early
 _OLD_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 _BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError)
@@ -105,6 +107,10 @@ _RKNN = OtherFormat(
 _PICTURE = OtherFormat("an image", "the model comes first; give samples as an option")
 _PACKED = OtherFormat("a packed file", "unpack it, and give the ONNX model that is inside")
 _RECIPE = OtherFormat("a recipe", "rockpress run takes it; give the model here")
+_PLAN = OtherFormat(
+    "a plan of rockpress quantize",
+    "rockpress convert takes it as --plan beside the model that it is about; give the model here",
+)
 _WEB_PAGE = OtherFormat("a web page", "the download failed; fetch the model again")
 _LFS = OtherFormat("a pointer of Git LFS", "git lfs pull fetches the model itself")
 
@@ -135,6 +141,7 @@ _MAGIC: tuple[tuple[Callable[[bytes], bool], OtherFormat], ...] = (
         _SAFETENSORS,
     ),
     (lambda head: head.startswith(b"version https://git-lfs"), _LFS),
+    (lambda head: all(re.search(rb"^%s = " % key, head, re.M) for key in _OF_PLANS), _PLAN),
     (lambda head: head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")), _WEB_PAGE),
     (lambda head: head.lstrip().startswith(b"<") and b"<net " in head[:4096], _OPENVINO),
     (lambda head: head.startswith(b"7767517"), _NCNN),

@@ -16,6 +16,8 @@ LEVELS = INT8_HIGH - INT8_LOW + 1
 # of at most 126 can be carried into either without loss (see convert/).
 WEIGHT_LIMIT = 126
 _SMALLEST_SCALE = 1e-8
+# of a step: what float32 rounds is far less
+_OFF_GRID = 1e-3
 
 
 def activation_scale(low: float, high: float) -> tuple[float, int]:
@@ -52,6 +54,18 @@ def symmetric_scale(low: float, high: float, bits: int) -> tuple[float, int]:
 def _single(scale: float) -> float:
     """Return the scale as float32, which is what ONNX stores, and never zero."""
     return float(np.float32(max(scale, _SMALLEST_SCALE)))
+
+
+def is_on_grid(weight: Array, axis: int, limit: int) -> bool:
+    """Return whether every channel along ``axis`` is in whole steps, its largest being ``limit``.
+
+    >>> is_on_grid(np.array([[0.7, -0.2], [7, 1]]), 0, 7), is_on_grid(np.array([[7, 0.5]]), 0, 7)
+    (True, False)
+    """
+    channels = np.abs(np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1))
+    largest = channels.max(axis=1, keepdims=True)
+    steps = channels / np.where(largest > 0, largest, 1) * limit
+    return bool((np.abs(steps - np.rint(steps)) < _OFF_GRID).all())
 
 
 def weight_scales(weight: Float32, axis: int) -> Float32:

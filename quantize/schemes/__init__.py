@@ -171,6 +171,10 @@ class Scheme(ABC):
         """Return the weights that any plan of a model in this number format names."""
         return ()
 
+    def plan_of(self, graph: Graph) -> Plan | None:
+        """Return what a float model whose weights were rounded for it tells of its plan."""
+        return None
+
     @abstractmethod
     def candidates(self, task: Calibration) -> Candidates:
         """Calibrate a model for the methods of the task. Raises ModelError, SamplesError."""

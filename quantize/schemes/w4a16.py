@@ -30,6 +30,7 @@ from ..methods import QuantizationMethod, Solver, find_method, min_max
 from ..mixing.mixed_budget import MixedBudget, MixedPrecision
 from ..mixing.weight_mix import mixed_weights
 from ..numeric.grid_descent import descended
+from ..numeric.scales import is_on_grid
 from ..rendering.layer_refit import samples_that_fit
 from ..rendering.plan import Plan, Weight
 from ..rendering.refitted_rounding import refitted_model
@@ -79,8 +80,15 @@ class W4A16(Scheme):
         return Handover("normal", self.name, takes_ranges=False)
 
     def always_planned(self, graph: Graph) -> tuple[str, ...]:
-        layers = layers_from(graph, weighted_nodes(graph))
-        return tuple(layer.weight_name for layer in _rounded_by_the_toolkit(layers))
+        layers = _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph)))
+        return tuple(layer.weight_name for layer in layers)
+
+    def plan_of(self, graph: Graph) -> Plan:
+        weights = {}
+        for layer in _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph))):
+            dtype = "int4" if is_on_grid(layer.weight, layer.axis, LIMIT) else "float16"
+            weights[layer.weight_name] = Weight(dtype, layer.axis, layer.channels, "the model")
+        return Plan(self.name, 0, {}, weights, {})
 
     def described(self, weights: str, activations: str) -> str:
         return f"{weights} in int4, in a float model"

@@ -63,6 +63,11 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "m.ort": (b"\x1c\0\0\0ORTM" + bytes(20), "ONNX Runtime", "turned back"),
     "m.pth": (_OLD + _WEIGHTS, "state dict", "torch.onnx.export"),
     "m.pkl": (pickle.dumps({"a": 1}), "pickle", "export"),
+    "p.toml": (
+        b'# ours\nschema = 1\nscheme = "w4a16"\nsamples = 8\nmethod = "gptq"\nheld_out = 2\n',
+        "plan",
+        "--plan beside the model",
+    ),
     "m.toml": (b'model = "m.onnx"\n', "recipe", "rockpress run"),
     "page.onnx": (b"<!DOCTYPE html><html>", "web page", "download"),
     "m.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from commands import Run, in_a_process
-from graphs import model_of, random_weights
+from graphs import model_of, random_feeds, random_weights
 from rockpress.convert.chips.compiler_log import (
     CONSTANTS,
     FEATURES,
@@ -22,9 +23,12 @@ from rockpress.convert.chips.compiler_log import (
 from rockpress.convert.lowering.scale_probe import one_convolution
 from rockpress.convert.manifest import manifest_path, read_manifest
 from rockpress.core.errors import ModelError, OptionError, RockpressError
+from rockpress.core.graphs.graph import Graph
+from rockpress.core.graphs.model import load_model
 from rockpress.pipeline.analysis import analyse_file
 from rockpress.pipeline.inspection import inspect_rknn
 from rockpress.pipeline.recipes.recipe import make_recipe
+from rockpress.quantize.quantize import quantize
 
 pytestmark = pytest.mark.toolkit
 
@@ -47,6 +51,57 @@ def convolution(shape: list[int | str]) -> onnx.ModelProto:
 
 
 # The cost on a chip
+
+
+def test_weights_of_four_bits_are_taken_as_they_are(rockpress: Run, tmp_path: Path) -> None:
+    """What the weights tell to be in float16 stays there; so the size is that of the .rknn."""
+    sizes = {"w1": (64, 3, 3, 3), "w2": (64, 64, 3, 3), "w3": (64, 64, 3, 3)}
+    text = "(float[1,3,16,16] x) => (y) { p = Conv (x, w1) q = Conv (p, w2) y = Conv (q, w3) }"
+    model, feeds = model_of(text, sizes), random_feeds({"x": (1, 3, 16, 16)}, 4)
+    paths = tmp_path / "q.onnx", tmp_path / "q.plan.toml"
+    quantize(model, *paths, feeds, scheme="w4a16", method="min-max")
+    code, out, err = rockpress("inspect", paths[0], "--target", "rk3576", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert (document["quantized"], document["rounded_for"]) == (False, "w4a16")
+    (four,) = document["targets"]
+    assert four["quantization"] == "normal"
+    mixed = load_model(paths[0])
+    for tensor in mixed.graph.initializer:
+        if tensor.name == "w3":
+            tensor.CopyFrom(numpy_helper.from_array(Graph(model).weights["w3"], "w3"))
+    onnx.save(mixed, tmp_path / "mixed.onnx")
+    code, out, err = rockpress("inspect", tmp_path / "mixed.onnx", "--target", "rk3576", "--json")
+    assert code == 0, err
+    (both,) = json.loads(out)["targets"]
+    assert both["quantization"] == "hybrid"
+    # 36,864 weights of which each takes a byte and a half more
+    assert both["bytes"] - four["bytes"] == pytest.approx(1.5 * 64 * 64 * 9, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "rk3588"), "rk3588 has no w4a16"),
+        (("--target", "rk3576", "--scheme", "float16"), r"quantized already \(w4a16\)"),
+    ],
+)
+def test_weights_of_four_bits_elsewhere(
+    options: tuple[str, ...], message: str, rockpress: Run, tmp_path: Path
+) -> None:
+    model = model_of("(float[1,3,8,8] x) => (y) { y = Conv (x, w) }", {"w": (8, 3, 3, 3)})
+    feeds = random_feeds({"x": (1, 3, 8, 8)}, 4)
+    paths = tmp_path / "q.onnx", tmp_path / "q.plan.toml"
+    quantize(model, *paths, feeds, scheme="w4a16", method="min-max")
+    code, _, err = rockpress("inspect", paths[0], *options)
+    assert code == 2
+    assert re.search(message, err)
+    code, out, err = rockpress("inspect", paths[0])
+    assert (code, "float, its weights rounded for w4a16" in out) == (0, True), err
+    code, _, err = rockpress("inspect", paths[1])
+    assert (code, "a plan of rockpress quantize" in err) == (1, True)
+    with pytest.raises(ModelError, match="were rounded to 4 bits already"):
+        quantize(load_model(paths[0]), *paths, feeds)
 
 
 def test_the_cost_of_every_layer(small_cnn: Path, rockpress: Run) -> None:
