@@ -231,7 +231,7 @@ def test_the_plan_of_another_model_is_refused(recipe: Recipe, tmp_path: Path) ->
     next(one for one in other.graph.initializer if one.name == "w1").name = "other"
     onnx.save(other, tmp_path / "o.onnx")
     recipe = recipe.with_options(plan=tmp_path / "q.plan.toml")
-    with pytest.raises(ModelError, match="no tensor 'w1'"):
+    with pytest.raises(ModelError, match="no weight 'w1'"):
         convert_file(recipe.with_options(model=tmp_path / "o.onnx"), tmp_path / "o.rknn")
 
 
