@@ -57,6 +57,10 @@ class SamplesError(RockpressError):
     code = "samples"
 
 
+class NotFiniteError(SamplesError):
+    """What is computed from the samples is NaN or infinite."""
+
+
 class OptionError(RockpressError):
     """Options contradict each other, or do not fit the model or the target."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .diagnostics import option
-from .errors import SamplesError
+from .errors import NotFiniteError
 from .types import Array, Float64
 
 # of the largest eigenvalue: what rounding of float32 leaves of one that is 0
@@ -33,7 +33,7 @@ def lower_factor(second: Float64) -> Float64:
     """Return lower triangular L (..., d, d) with L L^T = ``second``, symmetric.
 
     Where rounding has left a ``second`` without one, L is that of the nearest that has one. Raises
-    SamplesError for values that are not finite.
+    NotFiniteError for values that are not finite.
 
     >>> lower_factor(np.diag([4.0, 9.0])).tolist()
     [[2.0, 0.0], [0.0, 3.0]]
@@ -51,7 +51,7 @@ def solve(second: Float64, right: Float64) -> Float64:
     """Return x with ``second`` x = ``right``, for a symmetric (..., d, d) and (..., d, n).
 
     Where rounding has left a ``second`` without an inverse, it is the nearest that has one. Raises
-    SamplesError for values that are not finite.
+    NotFiniteError for values that are not finite.
 
     >>> solve(np.diag([4.0, 8.0]), np.array([[2.0], [2.0]])).tolist()
     [[0.5], [0.25]]
@@ -76,7 +76,7 @@ def _lifted(second: Float64) -> Float64:
 
 def _require_finite(*arrays: Float64) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
-        raise SamplesError(
+        raise NotFiniteError(
             "what a layer reads or should give becomes NaN or infinite on the calibration samples",
             f"check {option('mean')} and {option('std')}: samples may be scaled wrongly",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from pathlib import Path
 
 from onnx import ModelProto
@@ -128,7 +129,9 @@ class Pruner:
             error_of = error_on(self._teacher.model, held_out)
             rest = SampleSplit(self._samples, JUDGING)
             errors = {name: error_of(self._cut(plan, rest)) for name, plan in plans.items()}
-            choice = PlanChoice(min(errors, key=lambda name: errors[name]), MEASURE, errors)
+            # outputs that are not finite have an error that is none
+            best = min(errors, key=lambda name: errors[name] if isfinite(errors[name]) else inf)
+            choice = PlanChoice(best, MEASURE, errors)
         plan = plans[choice.plan] if choice else next(iter(plans.values()))
         result = self._write(budget, plan, self._cut(plan), output)
         return replace(result, choice=choice)

@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import ModelError, SamplesError
+from ..core.errors import ModelError, NotFiniteError, SamplesError
 from ..core.files import replacing
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
@@ -29,6 +29,7 @@ from .schemes import Candidates, find_scheme, marked_scheme
 from .statistics.tensor_statistics import Calibration
 from .trials.held_out_samples import HeldOut
 from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
+from .trials.sound_candidates import broken_notices, not_finite, require_finite_weights
 
 _NAMED = 5  # layers in a warning
 
@@ -97,7 +98,7 @@ def quantize(
     candidates = number_format.candidates(task)
     unseen = HeldOut(model, held_out)
     refining = number_format.methods if method == AUTO else ()
-    plan = _best(candidates, task, refining, unseen, metric)
+    plan, broken = _best(candidates, task, refining, unseen, metric)
     if method != AUTO:
         plan = replace(plan, chosen_by=USER)
     if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
@@ -107,7 +108,7 @@ def quantize(
         from .training.train import train
 
         # what is to judge the training must not have had a part in what it begins with
-        untrained, quantized = candidates.final(plan, ())
+        untrained, quantized = _final(candidates, plan, ())
         layers = candidates.layers(untrained)
         trained = train(
             model,
@@ -125,12 +126,20 @@ def quantize(
     if training is not None and training.kept:
         plan, quantized = trained.plan, trained.model
     else:
-        plan, quantized = candidates.final(plan, unseen)
+        plan, quantized = _final(candidates, plan, unseen)
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)
-    notices = _underflow_warnings(candidates.layers(plan)), join_notices(Graph(model), plan)
-    return QuantizeResult(output, plan_path, plan, tuple(chain(*notices)), training)
+    underflow = _underflow_warnings(candidates.layers(plan))
+    notices = chain(broken_notices(broken), underflow, join_notices(Graph(model), plan))
+    return QuantizeResult(output, plan_path, plan, tuple(notices), training)
+
+
+def _final(candidates: Candidates, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
+    """Return the model for the file, and its plan. Raises NotFiniteError where it holds NaN."""
+    plan, quantized = candidates.final(plan, more)
+    require_finite_weights(quantized, plan.method)
+    return plan, quantized
 
 
 def _require_unrounded(model: ModelProto) -> None:
@@ -149,30 +158,47 @@ def _best(
     refining: Collection[str],
     held_out: HeldOut,
     metric: TaskMetric | None,
-) -> Plan:
+) -> tuple[Plan, dict[str, NotFiniteError]]:
     """Return the plan of the best method, or of one of those ``refining`` it that is better still.
 
     The models that are tried are not stored: to make one again takes less than it takes memory.
+    Beside it are the methods that lost as they give what is not finite, and why; where all do, the
+    first of these errors is raised.
     """
     plans: dict[str, Plan] = {}
     trials: dict[str, MethodTrial] = {}
+    broken: dict[str, NotFiniteError] = {}
     queue = list(task.methods)
     while queue:
-        total = (len(plans) + len(queue)) * len(held_out)
+        total = (len(trials) + len(queue)) * len(held_out)
         name = queue.pop(0)
-        plans[name], quantized = candidates.candidate(name)
-        if not len(held_out):
-            return plans[name]
         earlier = len(trials) * len(held_out)
-        trials[name] = held_out.trial(quantized, metric, task.progress, earlier, total)
-        if not queue:
+        try:
+            plans[name], quantized = candidates.candidate(name)
+            require_finite_weights(quantized, name)
+            if not len(held_out):
+                return plans[name], broken
+            trial = held_out.trial(quantized, metric, task.progress, earlier, total)
+            if not trial.is_finite:
+                raise not_finite(name, "outputs")
+            trials[name] = trial
+        except NotFiniteError as error:
+            broken[name] = error
+        if not queue and trials:
             best = verdict_on(trials, metric).best
-            more = [other for other in refinements(best) if other in refining]
-            more = [other for other in more if other not in plans and candidates.changes(other)]
+            more = [
+                other
+                for other in refinements(best)
+                if other in refining
+                and other not in trials.keys() | broken.keys()
+                and candidates.changes(other)
+            ]
             # what refits is tried on the best of all others, as it takes longest
             queue = [other for other in more if not find_method(other).refits] or more
+    if not trials:
+        raise next(iter(broken.values()))
     verdict = verdict_on(preferred_first(trials, task.methods), metric)
-    return selected(plans[verdict.best], trials, verdict, metric)
+    return selected(plans[verdict.best], trials, verdict, metric), broken
 
 
 def preferred_first(

@@ -27,6 +27,7 @@ from .constants import all_tensors, named_constants
 from .graph import all_nodes, graphs_in, inner_graphs, nodes_in
 
 ONNX_RUNTIMES = "com.microsoft"  # the domain of its own operators
+_NO_FILE = Path("the model")
 _FLOAT_TYPES = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 _WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "PRelu"}
 # standard by their domain, though not for every opset: they are written out in other operators
@@ -209,6 +210,19 @@ def _unsupported(node: NodeProto, version: int | None, path: Path) -> ModelError
 
 def check_finite(model: ModelProto, path: Path) -> None:
     """Raise ModelError for weights that are NaN or infinite."""
+    for name, bad, size in weights_not_finite(model, path):
+        raise ModelError(
+            f"{path}: weight {name!r} holds {bad} NaN or infinite of {size} values",
+            "train or export the model again: no compression can mend this",
+        )
+
+
+def weights_not_finite(model: ModelProto, path: Path = _NO_FILE) -> Iterator[tuple[str, int, int]]:
+    """Yield each weight with NaN or infinite values: its name, how many of these, and of all.
+
+    Of other constants those with NaN: -inf is a legitimate one of an attention mask. Raises
+    ModelError, which names the ``path``, for a weight that is not complete.
+    """
     layers = [node for node in model.graph.node if node.op_type in _WITH_WEIGHTS]
     weights = {name for node in layers for name in node.input[1:]}
     for name, tensor in named_constants(model):
@@ -216,12 +230,8 @@ def check_finite(model: ModelProto, path: Path) -> None:
             continue
         value = _array(name, tensor, path)
         bad = int(value.size - np.isfinite(value).sum())
-        # -inf is a legitimate constant of an attention mask; a NaN never is
         if bad and (name in weights or np.isnan(value).any()):
-            raise ModelError(
-                f"{path}: weight {name!r} holds {bad} NaN or infinite of {value.size} values",
-                "train or export the model again: no compression can mend this",
-            )
+            yield name, bad, value.size
 
 
 def _array(name: str, tensor: TensorProto, path: Path) -> Array:

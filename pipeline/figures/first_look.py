@@ -11,6 +11,8 @@ from ...accuracy.compare import Comparison, compare
 from ...accuracy.gates import standing_gates
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
+from ...core.diagnostics import option
+from ...core.errors import NotFiniteError
 from ...core.graphs.output_parts import parts_of
 from ...core.results.part_figures import PartFigure
 from ...core.results.report import Judgement
@@ -24,12 +26,22 @@ _SAMPLES = 64
 def first_look(baseline: ModelProto, candidate: Path, calib: Samples, seed: int) -> Comparison:
     """Compare both in ONNX Runtime on up to 64 of the calibration samples, without labels.
 
-    Raises SamplesError or ModelError.
+    Raises SamplesError or ModelError, NotFiniteError where the candidate's outputs are NaN or
+    infinite and the baseline's are not: nothing is to be kept of that.
     """
     samples = calib.take(_SAMPLES, seed)
     before = run_onnxruntime(baseline, samples)
     after = run_onnxruntime(candidate, samples, keeps_scales=True)
-    return compare(before, after, None, parts=parts_of(baseline))
+    comparison = compare(before, after, None, parts=parts_of(baseline))
+    for part in comparison.parts:
+        if not part.finite:
+            raise NotFiniteError(
+                f"what was made of these calibration samples gives NaN or infinite values in "
+                f"{part.part!r}",
+                "leave out samples that are far larger than the others, or check "
+                f"{option('mean')} and {option('std')}",
+            )
+    return comparison
 
 
 def judged(parts: tuple[PartFigure, ...]) -> Judgement:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
+from ...core.diagnostics import option
+from ...core.errors import NotFiniteError
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ...core.graphs.graph import Graph
 from ...core.progress import SILENT, Progress
@@ -255,6 +257,12 @@ def initializer(model: ModelProto, name: str) -> Array:
 
 
 def set_initializer(model: ModelProto, name: str, value: Array) -> None:
-    """Give an initializer of a model another value."""
+    """Give an initializer of a model another value. Raises NotFiniteError for NaN or infinity."""
+    if not np.isfinite(value).all():
+        raise NotFiniteError(
+            f"fitted to these calibration samples the weight {name!r} is NaN or infinite",
+            "leave out samples that are far larger than the others, or check "
+            f"{option('mean')} and {option('std')}",
+        )
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     tensor.CopyFrom(numpy_helper.from_array(value, name))

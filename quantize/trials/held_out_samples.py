@@ -96,7 +96,8 @@ class HeldOut:
             progress.step("compare", earlier + done + 1, total)
         del session
         trim_heap()
-        return MethodTrial(meter.db, tuple(each_db), tuple(scores))
+        is_finite = all(figure.finite for figure in meter.figures)
+        return MethodTrial(meter.db, tuple(each_db), tuple(scores), is_finite)
 
     def mean_db(self, tensors: Iterable[Feeds], logits: Sequence[Logits]) -> float:
         """Return the mean over the samples of the SQNR in dB by which candidates are judged.

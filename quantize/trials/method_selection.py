@@ -35,12 +35,13 @@ class MethodTrial:
     """A candidate on the held-out samples: SQNR in dB over all, and of each sample.
 
     ``each_db`` is measured before a last Softmax or Sigmoid, see Logits. ``scores`` has the metric
-    of each sample, if there is one.
+    of each sample, if there is one. One whose outputs are not all finite is not ``is_finite``.
     """
 
     sqnr_db: float
     each_db: tuple[float, ...]
     scores: tuple[float, ...] = ()
+    is_finite: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def verdict_on(trials: Mapping[str, MethodTrial], metric: TaskMetric | None = No
 
     Better is a higher SQNR in the mean over the samples, the mean of the paired differences being
     more than two standard errors above 0. With a metric, candidates that are worse than its best
-    one by as much are out before that.
+    one by as much are out before that. One that is not finite loses to all that are.
 
     >>> first = MethodTrial(20.0, (19.0, 20.0, 21.0, 19.5), (1.0, 0.0, 1.0, 1.0))
     >>> like_it = MethodTrial(20.5, (23.0, 18.0, 23.5, 18.5), (1.0, 1.0, 0.0, 1.0))
@@ -69,6 +70,7 @@ def verdict_on(trials: Mapping[str, MethodTrial], metric: TaskMetric | None = No
     >>> verdict_on({"a": first, "b": like_it, "c": better}, top1)
     Verdict(best='a', chosen_by='top1')
     """
+    trials = {name: trial for name, trial in trials.items() if trial.is_finite} or trials
     nearest = _nearest(trials)
     if metric is None:
         return Verdict(nearest, SQNR)

@@ -61,6 +61,7 @@ NOTHING_TO_GIVE = {
         *("preprocess-chance", "preprocess-small-images", "preprocess-alpha", "preprocess-16-bit"),
         *("preprocess-exif", "calibration-overlap", "calibration-copies", "evaluation-copies"),
         *("evaluation-one-class", "calibration-labels", "robustness-lost"),
+        "calibration-not-finite",
     ),
     "another report to compare with": (
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
