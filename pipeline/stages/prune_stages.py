@@ -151,10 +151,12 @@ def _compiled(run: TargetRun, result: PruneResult, progress: Progress) -> Pruned
     """Return the pruned model with that compiled in the number format of the final one."""
     path = run.path(_PRUNED)
     run.model = onnx.load_model(str(path))
+    request = run.request(path)
     if run.recipe.in_int8:
-        path = run.scratch("pruned-int8")
-        run.quantize_for_cycles(run.model, path, progress)
-    return PrunedModel(result, run.convert(run.request(path), progress))
+        quantized = run.scratch("pruned-int8")
+        run.quantize_for_cycles(run.model, quantized, progress)
+        request = run.int8_request(quantized, path)
+    return PrunedModel(result, run.convert(request, progress))
 
 
 def _saved_share(budget: Budget, compiled: Conversion, unpruned: Conversion) -> float | None:

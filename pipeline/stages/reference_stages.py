@@ -63,7 +63,9 @@ class ReferenceInt8(QuantizeReference):
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         if run.reference_int8 is not None:
-            run.unpruned = run.convert(run.request(run.reference_int8), progress)
+            original = run.saved(run.ready.model, "original")
+            request = run.int8_request(run.reference_int8, original)
+            run.unpruned = run.convert(request, progress)
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
         if run.unpruned is not None:

@@ -21,7 +21,7 @@ from ..caching.cached_tasks import TaskCache
 from ..recipes.recipe import Recipe
 from ..samples.ready_model import ReadyModel, require_calibration
 from ..tasks.board_run import BoardRun
-from ..tasks.converting import conversion_request
+from ..tasks.converting import NpuFeeds, conversion_request
 from ..tasks.hybrid_mixing import without_hybrid_mixing
 
 MODEL, PLAN, RKNN = "model.onnx", "plan.toml", "model.rknn"
@@ -95,6 +95,14 @@ class TargetRun:
         preprocess = self.evaluation.npu_preprocess
         request = conversion_request(self.recipe.toolkit, model, output, self.target, preprocess)
         return replace(request, rknn_batch_size=self.recipe.convert.rknn_batch_size)
+
+    def int8_request(self, quantized: Path, float_model: Path) -> ConversionRequest:
+        """Return the request to convert a quantized file, by the same ways as the final one.
+
+        Where the compiler crashes on it, that is the float model it was made of, with the samples.
+        """
+        request = self.request(quantized)
+        return replace(request, calibration=NpuFeeds(self.calib), float_model=float_model)
 
     def convert(self, request: ConversionRequest, progress: Progress) -> Conversion:
         """Convert, or take the file and the result from the cache."""
