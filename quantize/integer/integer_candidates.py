@@ -103,12 +103,14 @@ def _integers(
     refit_on: int,
 ) -> dict[str, Rounded]:
     """Return layer name -> its integers, noted where they come from statistics alone."""
-    task, graph = calibrated.task, calibrated.graph
+    task, graph, moments = calibrated.task, calibrated.graph, calibrated.statistics.moments
     if method.refits and calibrated.refit_samples is not None:
         samples = calibrated.refit_samples.evenly(min(refit_on, samples_that_fit(layers)))
         seed, progress = task.seed, task.progress
-        return refitted_integers(graph, plan, layers, samples, method, seed=seed, progress=progress)
-    rounding, moments = method.rounding.name, calibrated.statistics.moments
+        return refitted_integers(
+            graph, plan, layers, samples, method, moments, seed=seed, progress=progress
+        )
+    rounding = method.rounding.name
     before = calibrated.rounded.get(rounding)
     rounded = rounded_layers(layers, plan.activations, moments, method, before)
     trim_heap()

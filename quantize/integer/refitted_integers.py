@@ -25,6 +25,7 @@ from ..rendering.layer_refit import Pull, RefitStep, Shortfall, refit_layers, re
 from ..rendering.plan import Plan
 from ..rendering.qdq import bias_integers, computing_nodes, insert_qdq
 from ..rendering.rounding import Rounded, rounded_layers
+from ..statistics.tensor_statistics import InputMoments
 from ..trials.unrounded_insides import with_unrounded_insides
 
 # With 8 bits little is to be gained, so that little may be lost. EfficientNet-Lite0, refitted on 24
@@ -41,6 +42,7 @@ def refitted_integers(
     layers: Sequence[WeightedLayer],
     samples: Iterable[Feeds],
     method: QuantizationMethod,
+    moments: Mapping[str, InputMoments],
     *,
     seed: int,
     progress: Progress = SILENT,
@@ -49,10 +51,12 @@ def refitted_integers(
 
     The float and the quantized network run side by side on the ``samples``, which are read once.
     What the NPU does not round inside functions is not rounded here either. Of a sparse weight,
-    whose zeros stay, only the bias is refitted; a weight of several layers is rounded to nearest.
-    Raises SamplesError when there are no samples.
+    whose zeros stay, only the bias is refitted. A weight of several layers is rounded as it is,
+    with the ``moments`` of what these read. Raises SamplesError when there are no samples.
     """
     rounded = rounded_layers(layers, plan.activations, {}, replace(method, rounding=NEAREST))
+    shared = [layer for layer in layers if shares_weight(graph, layer)]
+    rounded.update(rounded_layers(shared, plan.activations, moments, method))
     student = _QuantizedStudent(graph, plan, rounded)
     originals = {layer.name: layer for layer in layers}
 
@@ -65,11 +69,11 @@ def refitted_integers(
             lost = before.matrix(before.weight) - layer.matrix(layer.weight)
             bias = layer.bias + shortfall.lost_mean(lost)
             layer = replace(layer, bias=bias.astype(np.float32))
-        moments = {layer.name: shortfall.moments}
-        rounded.update(rounded_layers([layer], plan.activations, moments, method))
+        inputs = {layer.name: shortfall.moments}
+        rounded.update(rounded_layers([layer], plan.activations, inputs, method))
         student.put(layer, rounded[layer.name])
 
-    own = [layer for layer in layers if not shares_weight(graph, layer)]
+    own = [layer for layer in layers if layer not in shared]
     steps = [student.step(step) for step in refit_steps(graph, own)]
     teacher_run = LayerwiseExecutor(graph.model, samples, in_memory=_IN_MEMORY)
     student_run = teacher_run.fork(student.model, optimise=False)

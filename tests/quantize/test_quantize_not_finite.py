@@ -148,9 +148,9 @@ def test_a_repair_that_is_not_finite_is_an_error() -> None:
 def test_a_plan_whose_outputs_are_not_finite_loses(
     bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    divergences = {"first": [np.nan, 0.5, 0.6], "last": [0.5, 0.6, np.nan]}[bad]
-    left = iter(divergences)
-    monkeypatch.setattr("rockpress.prune.prune.divergence_on", lambda *_: lambda _: next(left))
+    errors = {"first": [np.nan, 0.5, 0.6], "last": [0.5, 0.6, np.nan]}[bad]
+    left = iter(errors)
+    monkeypatch.setattr("rockpress.prune.prune.error_on", lambda *_: lambda _: next(left))
     model = model_of(
         "(float[1,3,8,8] x) => (float y) { a = Conv (x, w, b) r = Relu (a) c = Conv (r, v, d)"
         " s = Relu (c) y = Conv (s, u, e) }",
