@@ -14,7 +14,8 @@ from onnx import ModelProto
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range, SampleSet
 from ..graph_parts.placement import left_in_float, place
-from ..graph_parts.weighted_layers import WeightedLayer, layers_from
+from ..graph_parts.score_branches import score_branches
+from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..methods import NEAREST, QuantizationMethod, find_method
 from ..mixing.activation_mix import mixed_activations
 from ..mixing.mixed_budget import MixedPrecision
@@ -107,8 +108,11 @@ def _integers(
     if method.refits and calibrated.refit_samples is not None:
         samples = calibrated.refit_samples.evenly(min(refit_on, samples_that_fit(layers)))
         seed, progress = task.seed, task.progress
+        own = _refittable(calibrated, layers)
+        others = [layer for layer in layers if layer not in own]
+        rounded = rounded_layers(others, plan.activations, moments, method)
         return refitted_integers(
-            graph, plan, layers, samples, method, moments, seed=seed, progress=progress
+            graph, plan, own, rounded, samples, method, seed=seed, progress=progress
         )
     rounding = method.rounding.name
     before = calibrated.rounded.get(rounding)
@@ -118,6 +122,20 @@ def _integers(
     if method.sequential:
         return sequential_biases(graph.model, plan, rounded, layers, calibrated.subset)
     return rounded
+
+
+def _refittable(
+    calibrated: CalibratedModel, layers: Sequence[WeightedLayer]
+) -> list[WeightedLayer]:
+    """Return the layers that may be refitted: each its own weight, and before more than scores.
+
+    Least squares shrink what is rarely large, which is just where a detector finds something.
+    """
+    graph = calibrated.graph
+    branches = score_branches(graph, lambda _: True, calibrated.task.logits)
+    return [
+        layer for layer in layers if layer.name not in branches and not shares_weight(graph, layer)
+    ]
 
 
 def _activations(

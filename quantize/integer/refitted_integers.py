@@ -19,13 +19,12 @@ from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds, Float64
-from ..graph_parts.weighted_layers import WeightedLayer, shares_weight
+from ..graph_parts.weighted_layers import WeightedLayer
 from ..methods import NEAREST, QuantizationMethod
 from ..rendering.layer_refit import Pull, RefitStep, Shortfall, refit_layers, refit_steps
 from ..rendering.plan import Plan
 from ..rendering.qdq import bias_integers, computing_nodes, insert_qdq
 from ..rendering.rounding import Rounded, rounded_layers
-from ..statistics.tensor_statistics import InputMoments
 from ..trials.unrounded_insides import with_unrounded_insides
 
 # With 8 bits little is to be gained, so that little may be lost. EfficientNet-Lite0, refitted on 24
@@ -40,9 +39,9 @@ def refitted_integers(
     graph: Graph,
     plan: Plan,
     layers: Sequence[WeightedLayer],
+    others: Mapping[str, Rounded],
     samples: Iterable[Feeds],
     method: QuantizationMethod,
-    moments: Mapping[str, InputMoments],
     *,
     seed: int,
     progress: Progress = SILENT,
@@ -51,12 +50,11 @@ def refitted_integers(
 
     The float and the quantized network run side by side on the ``samples``, which are read once.
     What the NPU does not round inside functions is not rounded here either. Of a sparse weight,
-    whose zeros stay, only the bias is refitted. A weight of several layers is rounded as it is,
-    with the ``moments`` of what these read. Raises SamplesError when there are no samples.
+    whose zeros stay, only the bias is refitted. The ``others`` stay as they are rounded. Raises
+    SamplesError when there are no samples.
     """
-    rounded = rounded_layers(layers, plan.activations, {}, replace(method, rounding=NEAREST))
-    shared = [layer for layer in layers if shares_weight(graph, layer)]
-    rounded.update(rounded_layers(shared, plan.activations, moments, method))
+    start = rounded_layers(layers, plan.activations, {}, replace(method, rounding=NEAREST))
+    rounded = {**start, **others}
     student = _QuantizedStudent(graph, plan, rounded)
     originals = {layer.name: layer for layer in layers}
 
@@ -73,8 +71,7 @@ def refitted_integers(
         rounded.update(rounded_layers([layer], plan.activations, inputs, method))
         student.put(layer, rounded[layer.name])
 
-    own = [layer for layer in layers if layer not in shared]
-    steps = [student.step(step) for step in refit_steps(graph, own)]
+    steps = [student.step(step) for step in refit_steps(graph, layers)]
     teacher_run = LayerwiseExecutor(graph.model, samples, in_memory=_IN_MEMORY)
     student_run = teacher_run.fork(student.model, optimise=False)
     refit_layers(

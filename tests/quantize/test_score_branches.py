@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from graphs import model_of, random_feeds
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.types import Array
 from rockpress.quantize.graph_parts.score_branches import score_branches
+from rockpress.quantize.integer.refitted_integers import refitted_integers
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
+from rockpress.quantize.rendering.rounding import Rounded
 
 SHAPE = "float[1,4,32,32]"
 WEIGHTS = {name: (4, 4, 1, 1) for name in ("w", "v", "u", "t")}
@@ -91,3 +94,25 @@ def test_what_ends_by_itself_goes_on_to_its_end_alone(tmp_path: Path) -> None:
     ends = {"zero": np.float32(0), "six": np.float32(6)}
     plan = plan_of(model_of(text, {**WEIGHTS, **ends}), tmp_path, ("c",)).activations
     assert 4 < plan["r"].high <= 6
+
+
+def test_the_layers_of_scores_are_not_refitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what stays as it is has GPTQ's own integers: those of the same method without a refit
+    model = net(HEAD, "b", "c")
+    integers: dict[str, dict[str, Rounded]] = {}
+
+    def noting(*args: Any, **options: Any) -> dict[str, Rounded]:
+        integers["others"] = dict(args[3])
+        integers["all"] = refitted_integers(*args, **options)
+        return integers["all"]
+
+    module = "rockpress.quantize.integer.integer_candidates"
+    monkeypatch.setattr(f"{module}.refitted_integers", noting)
+    plan_of(model, tmp_path, ("c",), "gptq-refit")
+    assert set(integers["others"]) == {"h", "c"} and set(integers["all"]) == set("fbhc")
+    for name, layer in integers["others"].items():
+        assert np.array_equal(integers["all"][name].steps, layer.steps)
+    plan_of(model, tmp_path, method="gptq-refit")
+    assert integers["others"] == {}
