@@ -12,6 +12,7 @@ from ...convert.request import ConversionRequest
 from ...convert.toolkit.job import ToolkitPlan
 from ...core.graphs.graph import Graph
 from ...core.graphs.model import load_model
+from ...quantize.graph_parts.four_bit_weights import products_with
 from ...quantize.integer.equalize import as_planned
 from ...quantize.quantize import QuantizeResult
 from ...quantize.rendering.plan import Plan
@@ -47,7 +48,8 @@ def ranges_of(plan: Plan, model: ModelProto) -> ToolkitPlan:
         quantized = {*plan.integer_activations, *plan.integer_weights, *plan.constants}
         left = left_in_float(graph, quantized)
     else:  # all activations are in float16 anyway, which says nothing of the weights
-        left = layers_of_weights(graph, plan.weights.keys() - {*plan.integer_weights})
+        whole = plan.weights.keys() - {*plan.integer_weights}
+        left = [*layers_of_weights(graph, whole), *products_with(graph, whole)]
     float16 = dict.fromkeys(left, "float16")
     return ToolkitPlan(
         {name: (tensor.low, tensor.high) for name, tensor in tensors if tensor.dtype == "int8"},

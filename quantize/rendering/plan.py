@@ -48,7 +48,7 @@ class Activation:
 class Weight:
     """A weight: int8 or int4, symmetric, one scale for each index along ``axis``.
 
-    It is float16 where mixed precision leaves it as it was.
+    It is float16 where mixed precision leaves it as it was, or where nothing rounds it.
     """
 
     dtype: str

@@ -18,6 +18,7 @@ from onnx import ModelProto
 
 from ...core.graphs.graph import Graph
 from ...core.types import Feeds, Float64, SampleSet
+from ..graph_parts.four_bit_weights import four_bit_layers, other_products
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import (
     WeightedLayer,
@@ -46,8 +47,6 @@ from ..trials.held_out_samples import HeldOut
 from . import Handover, Mixing, Scheme, mark
 
 LIMIT = 7
-# inputs of a group: multiples of it are multiplied as groups, others as one group with zeros
-_GROUP_STEP = 8
 # of the scale with which nothing is clipped: with so few steps, clipping the largest weights pays
 _SHARES = np.linspace(1.0, 0.4, 13)
 _TRIES = 4
@@ -80,15 +79,15 @@ class W4A16(Scheme):
         return Handover("normal", self.name, takes_ranges=False)
 
     def always_planned(self, graph: Graph) -> tuple[str, ...]:
-        layers = _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph)))
+        layers = four_bit_layers(graph)
         return tuple(layer.weight_name for layer in layers)
 
     def plan_of(self, graph: Graph) -> Plan:
         weights = {}
-        for layer in _rounded_by_the_toolkit(layers_from(graph, weighted_nodes(graph))):
+        for layer in four_bit_layers(graph):
             dtype = "int4" if is_on_grid(layer.weight, layer.axis, LIMIT) else "float16"
             weights[layer.weight_name] = Weight(dtype, layer.axis, layer.channels, "the model")
-        return Plan(self.name, 0, {}, weights, {})
+        return Plan(self.name, 0, {}, weights | _never_rounded(graph), {})
 
     def described(self, weights: str, activations: str) -> str:
         return f"{weights} in int4, in a float model"
@@ -104,7 +103,7 @@ class FourBitCandidates:
         graph = Graph(task.model)
         layers = layers_from(graph, weighted_nodes(graph))
         self._model, self._seed = task.model, task.seed
-        self._layers = _rounded_by_the_toolkit(layers)
+        self._layers = four_bit_layers(graph)
         require_quantizable(task.model, [layer.node for layer in self._layers])
         self._progress = task.progress
         self._collect = partial(
@@ -206,20 +205,13 @@ class FourBitCandidates:
             is_mixed = name in floating
             dtype, source = ("float16", "mixed precision") if is_mixed else ("int4", method)
             weights[name] = Weight(dtype, layer.axis, channels, source)
-        return weights
+        return weights | _never_rounded(Graph(self._model))
 
 
-def _rounded_by_the_toolkit(layers: Iterable[WeightedLayer]) -> list[WeightedLayer]:
-    """Return the layers whose weights the toolkit rounds to 4 bits; others are in float16."""
-    return [layer for layer in layers if _is_rounded_by_the_toolkit(layer)]
-
-
-def _is_rounded_by_the_toolkit(layer: WeightedLayer) -> bool:
-    if layer.groups == 1:
-        return layer.node.op_type != "ConvTranspose"
-    inputs = layer.weight.shape[1]  # of a group
-    is_depthwise = inputs == 1 and layer.channels == layer.groups
-    return not is_depthwise and inputs % _GROUP_STEP != 0
+def _never_rounded(graph: Graph) -> dict[str, Weight]:
+    """Return the constants that the toolkit has to be kept from rounding."""
+    constants = other_products(graph)
+    return {name: Weight("float16", 0, len(constants[name]), "no layer's") for name in constants}
 
 
 def _rounded(

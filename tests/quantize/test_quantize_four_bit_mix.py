@@ -254,3 +254,39 @@ def test_impossible_budgets_of_a_mix_are_refused(
     with pytest.raises(error, match=match):  # type: ignore[call-overload]
         quantize_file(recipe.with_options(**change), tmp_path / "q.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights", "left"),
+    [
+        ("y = MatMul (v, r)", {"v": (24, 16)}, ["v"]),
+        ("y = MatMul (r, v)", {"v": (1, 32, 24)}, ["v"]),
+        ("y = MatMul (r, v)", {"v": (32,)}, ["v"]),
+        ("y = MatMul (r, v)", {"v": (3, 32, 24)}, []),
+    ],
+)
+def test_other_products_are_not_rounded_behind_our_back(
+    nodes: str, weights: dict[str, tuple[int, ...]], left: list[str], tmp_path: Path
+) -> None:
+    model = model_of(
+        f"(float[3,16,32] x) => (y) {{ p = MatMul (x, w) r = Relu (p) {nodes} }}",
+        {"w": (32, 32), **weights},
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    save_feeds(tmp_path / "c.npz", random_feeds({"x": (3, 16, 32)}, 8))
+    recipe = make_recipe(
+        tmp_path / "m.onnx",
+        calib=tmp_path / "c.npz",
+        target=("rk3576",),
+        scheme="w4a16",
+        method="min-max",
+        mixed="off",
+    )
+    plan = quantize_file(recipe, tmp_path / "q.onnx").result.plan
+    assert (list(plan.integer_weights), list(plan.high_precision)) == (["w"], left)
+    options = {"model": tmp_path / "q.onnx", "plan": tmp_path / "q.plan.toml"}
+    built = convert_file(
+        make_recipe(calib=tmp_path / "c.npz", target=("rk3576",), **options), tmp_path / "q.rknn"
+    )
+    assert built.closeness.float_db is not None
+    assert built.closeness.float_db > 45

@@ -14,6 +14,7 @@ from rockpress.convert.request import ConversionRequest
 from rockpress.convert.toolkit.environment import toolkit_version
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
+from rockpress.core.session import Session
 from rockpress.quantize.graph_parts.placement import weighted_nodes
 from rockpress.quantize.graph_parts.weighted_layers import by_weight, layers_from
 from rockpress.quantize.quantize import quantize
@@ -21,6 +22,7 @@ from rockpress.quantize.rendering.qdq import insert_qdq
 from rockpress.quantize.rendering.rounding import with_layer_weights
 from rockpress.quantize.schemes.w4a16 import LIMIT
 from rockpress.quantize.statistics.tensor_statistics import collect_statistics, moments_of_all
+from rockpress.quantize.training.quantized_student import QuantizedStudent
 
 # one convolution three times, the last with a bias of its own; a product that is used twice
 NET = """(float[1,3,8,8] x) => (float[1,16,64] y) {
@@ -123,6 +125,23 @@ def test_what_reads_it_as_it_was_does_so_still() -> None:
     assert first.input[1] == last.input[1] != "w"
     alone = Graph(with_layer_weights(model, {"a": (bigger, None)}))
     assert [node.input[1] for node in alone.nodes] == [first.input[1], "w", "w"]
+
+
+@pytest.mark.parametrize(("scheme", "bits"), [("w4a16", 4), ("w8a8", 8)])
+def test_it_is_trained_as_one(scheme: str, bits: int, net: ModelProto, tmp_path: Path) -> None:
+    """And what was not changed is rendered as it was."""
+    path = tmp_path / "q.onnx"
+    quantize(net, path, tmp_path / "p.toml", feeds(12), scheme=scheme, method="gptq")
+    graph, quantized = Graph(net), load_model(path)
+    layers = layers_from(graph, weighted_nodes(graph))
+    student = QuantizedStudent(net, quantized, layers, bits)
+    assert len(student.grids) == 3
+    steps = {name: grid.steps for name, grid in student.grids.items()}
+    scales = {name: grid.scales for name, grid in student.grids.items()}
+    again = Session(student.rendered(steps, scales, student.plain), keeps_scales=True)
+    for feed in feeds(3):
+        meant = Session(quantized, keeps_scales=True).run(feed)[0]
+        np.testing.assert_allclose(again.run(feed)[0], meant, atol=1e-5)
 
 
 REPEATED = """(float[1,3,16,16] x) => (float[1,64,16,16] y) {
