@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ...core.percents import limit_percent, percent_range, percent_text
@@ -9,7 +10,7 @@ from ...core.results.model_figures import LatencyFigure, ModelRow, RetentionFigu
 from ...core.results.report import TargetReport
 from ..text.latency_text import AN_APPLICATION, band_text, kind_text, rate_text
 from ..text.model_table import change_text
-from ..text.similarity_text import agreement_text, part_lines
+from ..text.similarity_text import agreement_text, decibel_text, part_lines
 from ..text.table import RUNNERS
 from ..text.units import UNKNOWN, count_text, finite, memory_bytes, ms_text, size_text
 from .charts import interval_chart
@@ -66,7 +67,9 @@ def _interval(figure: RetentionFigure) -> str:
 
 
 def _decibel(value: float) -> str:
-    return "infinite" if finite(value) is None else f"{value:.1f} dB"
+    if math.isnan(value):
+        return UNKNOWN
+    return decibel_text(value) if finite(value) is None else f"{value:.1f} dB"
 
 
 def accuracy_card(target: TargetReport) -> Markup:

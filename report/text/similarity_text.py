@@ -16,7 +16,7 @@ def similarity_text(agreement: float | None, samples: int, sqnr_db: float) -> st
     >>> similarity_text(0.964, 500, 19.7)
     'agreement with the baseline 96.4% (94.4 to 97.7%), SQNR to it 19.7 dB'
     """
-    noise = "infinite" if math.isinf(sqnr_db) else f"{sqnr_db:.1f} dB"
+    noise = decibel_text(sqnr_db) + ("" if math.isinf(sqnr_db) else " dB")
     if agreement is None:
         return f"SQNR to the baseline {noise}"
     agreed = agreement_text(agreement, samples)
@@ -57,7 +57,7 @@ def part_lines(parts: Sequence[PartFigure]) -> list[str]:
 def decibel_text(value: float) -> str:
     """Return decibels without their unit.
 
-    >>> decibel_text(19.74), decibel_text(math.inf)
-    ('19.7', 'infinite')
+    >>> decibel_text(19.74), decibel_text(math.inf), decibel_text(-math.inf)
+    ('19.7', 'infinite', '-infinite')
     """
-    return "infinite" if math.isinf(value) else f"{value:.1f}"
+    return f"{'-' * (value < 0)}infinite" if math.isinf(value) else f"{value:.1f}"
