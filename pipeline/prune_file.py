@@ -11,7 +11,6 @@ from ..core.files import staging
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..prune.results.prune_result import PruneResult
-from .figures.first_look import first_look
 from .filled_recipe import fill_recipe
 from .output_files import require_output
 from .recipes.recipe import Recipe
@@ -19,7 +18,7 @@ from .requirements import pruning_target
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
-from .tasks.pruning import Pruning, prune_task
+from .tasks.pruning import Pruning, prune_task, pruning_warnings
 from .tasks.pruning_options import distils
 
 
@@ -39,14 +38,16 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     require_output(output, ".onnx", recipe.model)
     ready, calib, _ = open_calibrated(recipe, "pruning", progress)
     progress.stage("prune")
+    for warning in pruning_warnings(calib):
+        progress.warn(warning)
     pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
     with staging(output.parent) as folder:
         staged = folder / output.name
         if distils(recipe.prune):
             result = _distilled(pruning, ready, calib, recipe, staged, progress)
+            result, comparison = pruning.looked_at(result, staged)
         else:
-            result = pruning.write(staged)
-        comparison = first_look(ready.model, staged, calib, recipe.run.seed)
+            result, comparison = pruning.write(staged)
     return Pruned(replace(result, path=output), comparison)
 
 
@@ -60,7 +61,7 @@ def _distilled(
 ) -> PruneResult:
     with scratch_folder() as work:
         pruned = work / output.name
-        result = pruning.write(pruned)
+        result, _ = pruning.write(pruned)
         progress.stage("distill")
         task = distil_task(ready.model, pruned, calib, recipe)
         distillation = distil_pruned(task, output, recipe.cache, progress)

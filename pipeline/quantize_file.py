@@ -16,7 +16,6 @@ from ..core.results.model_figures import QuantizationFigure
 from ..quantize.quantize import QuantizeResult
 from ..quantize.schemes import find_scheme
 from .family_cut import with_family_cut
-from .figures.first_look import first_look
 from .figures.quantization_figure import quantization_figure
 from .figures.result_warnings import look_warnings
 from .filled_recipe import fill_recipe
@@ -25,6 +24,7 @@ from .recipes.recipe import Recipe, only_target
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import logits_at_end, open_calibrated
 from .tasks.converting import toolkit_settings
+from .tasks.first_look import first_look
 from .tasks.quantization_training import require_training
 from .tasks.quantizing import (
     QuantizeTask,

@@ -78,7 +78,8 @@ class Pruner:
     ``samples`` yields unlabelled calibration inputs (input name -> array, batch 1), as often as it
     is iterated over. Raises ModelError when the model has no channels that could be removed,
     SamplesError without samples, OptionError when a glob of the method names nothing. With a
-    ``teacher`` the model is one that was cut before, and is repaired to give the teacher's outputs.
+    ``teacher`` the model is one that was cut before, and is repaired to give the teacher's outputs;
+    ``twin`` is then the same cut, repaired without the samples that are held out.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Pruner:
         method: PruneMethod | None = None,
         progress: Progress = SILENT,
         teacher: Teacher | None = None,
+        twin: ModelProto | None = None,
     ) -> None:
         self._model = whole = with_biases(model)
         self._samples = samples
@@ -116,23 +118,32 @@ class Pruner:
             (whole, layers_cost(Graph(whole), cost.of_layer)),
         )
         self._whole = whole
+        self._twin = None if twin is None else with_biases(twin)
 
-    def prune(self, budget: Budget, output: Path) -> PruneResult:
+    def prune(self, budget: Budget, output: Path, twin: Path | None = None) -> PruneResult:
         """Write the model that saves the budget's share. Raises OptionError if none does.
 
         Of several plans the one is taken that does least harm on one of every four samples,
-        when repaired with the others; it is then repaired with all.
+        when repaired with the others; it is then repaired with all. The former is written to
+        ``twin``, if there are samples to hold out.
         """
         plans = self._plans.plans(budget.share)
-        choice = None
-        if len(plans) > 1 and (held_out := list(SampleSplit(self._samples, JUDGING, alone=True))):
-            error_of = error_on(self._teacher.model, held_out)
+        choice, name, best = None, next(iter(plans)), None
+        held_out = list(SampleSplit(self._samples, JUDGING, alone=True))
+        if held_out and (len(plans) > 1 or twin is not None):
             rest = SampleSplit(self._samples, JUDGING)
-            errors = {name: error_of(self._cut(plan, rest)) for name, plan in plans.items()}
-            # outputs that are not finite have an error that is none
-            best = min(errors, key=lambda name: errors[name] if isfinite(errors[name]) else inf)
-            choice = PlanChoice(best, MEASURE, errors)
-        plan = plans[choice.plan] if choice else next(iter(plans.values()))
+            error_of = error_on(self._teacher.model, held_out)
+            errors: dict[str, float] = {}
+            for each, plan in plans.items():
+                model = self._cut(plan, rest, self._twin)
+                errors[each] = error_of(model)
+                if best is None or _or_infinite(errors[each]) < _or_infinite(errors[name]):
+                    name, best = each, model
+            if len(plans) > 1:
+                choice = PlanChoice(name, MEASURE, errors)
+        if twin is not None and best is not None:
+            save_model(best, twin)
+        plan = plans[name]
         result = self._write(budget, plan, self._cut(plan), output)
         return replace(result, choice=choice)
 
@@ -217,10 +228,18 @@ class Pruner:
         )
         return trials, candidates
 
-    def _cut(self, plan: PrunePlan, samples: Iterable[Feeds] | None = None) -> ModelProto:
-        """Return the model of a plan, repaired with ``samples``, or with all of them."""
+    def _cut(
+        self,
+        plan: PrunePlan,
+        samples: Iterable[Feeds] | None = None,
+        source: ModelProto | None = None,
+    ) -> ModelProto:
+        """Return the model of a plan, repaired with ``samples``, or with all of them.
+
+        It is cut from ``source``, one with other weights, where there is one.
+        """
         removed = self._plans.removed(plan)
-        small = remove_channels(self._dependency, removed)
+        small = remove_channels(self._dependency, removed, source)
         if not self._method.repairs:
             return small
         samples = self._samples if samples is None else samples
@@ -263,3 +282,8 @@ class Pruner:
             ratio = self._plans.cost(plan) / self._plans.whole_cost
             points.append(CurvePoint(ratio, plan.error, likeness))
         return measure, tuple(points)
+
+
+def _or_infinite(error: float) -> float:
+    """Return an error, and infinity for that of outputs that are not finite."""
+    return error if isfinite(error) else inf

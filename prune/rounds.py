@@ -22,8 +22,8 @@ from .repair.refit import Teacher
 from .results.budget import Budget
 from .results.prune_result import PruneResult
 
-# (model that was cut before, its teacher) -> its Pruner
-MakePruner = Callable[[ModelProto, Teacher], Pruner]
+# (model that was cut before, its teacher, its twin) -> its Pruner
+MakePruner = Callable[[ModelProto, Teacher, ModelProto | None], Pruner]
 
 # From benchmarks on two models, see docs/pruning-measured.md: budgets in cycles leave so few widths
 # to choose from that a second look finds the same ones.
@@ -41,28 +41,38 @@ def default_rounds(budget: Budget) -> int:
 
 
 def prune_in_rounds(
-    first: Pruner, make: MakePruner, budget: Budget, rounds: int, output: Path
+    first: Pruner,
+    make: MakePruner,
+    budget: Budget,
+    rounds: int,
+    output: Path,
+    twin: Path | None = None,
 ) -> PruneResult:
     """Write the model that saves the budget's share, cut in ``rounds`` equal parts of what is left.
 
     ``first`` is the Pruner of the whole model. Where a later round cannot save its part any more,
-    one round is tried instead. Raises OptionError when no cut saves so much; nothing is written
-    then.
+    one round is tried instead. ``twin`` is as for Pruner.prune. Raises OptionError when no cut
+    saves so much; nothing is written then.
     """
     if rounds == 1:
-        return first.prune(budget, output)
+        return first.prune(budget, output, twin)
     with scratch_folder() as folder:
         work = folder / output.name
         try:
-            result = _in_rounds(first, make, budget, rounds, work)
+            result = _in_rounds(first, make, budget, rounds, work, twin)
         except OptionError:
-            return first.prune(budget, output)
+            return first.prune(budget, output, twin)
         save_model(load_model(work), output)
     return replace(result, path=output)
 
 
 def _in_rounds(
-    first: Pruner, make: MakePruner, budget: Budget, rounds: int, output: Path
+    first: Pruner,
+    make: MakePruner,
+    budget: Budget,
+    rounds: int,
+    output: Path,
+    twin: Path | None,
 ) -> PruneResult:
     measure, curve = first.curve(budget.share)
     equal_share, left, pruner = 1 - (1 - budget.share) ** (1 / rounds), 1.0, first
@@ -73,8 +83,9 @@ def _in_rounds(
         if share <= 0:  # the rounds before went further than they had to
             break
         if teacher is not None:
-            pruner = make(load_model(output), teacher)
-        result = pruner.prune(Budget(budget.kind, share), output)
+            so_far = load_model(twin) if twin is not None and twin.exists() else None
+            pruner = make(load_model(output), teacher, so_far)
+        result = pruner.prune(Budget(budget.kind, share), output, twin)
         teacher = pruner.teacher_after(result)
         groups, blocks = result.groups, result.blocks
         if results:

@@ -41,7 +41,7 @@ def command(
     from ...calibration_data.preprocessing import Preprocessing
     from ...core.options import options_in
     from ...pipeline.convert_file import convert_file, convert_files
-    from ...pipeline.figures.first_look import judged_conversion
+    from ...pipeline.figures.judgements import judged_conversion
     from ...pipeline.parallel import AllFailed
     from ...pipeline.recipes.recipe import make_recipe
 
@@ -101,7 +101,7 @@ def _show_programs(outcomes: Mapping[str, Conversion | RockpressError]) -> None:
 
 def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]:
     from ...pipeline.figures.build_figures import latency_figures, throughput_figures
-    from ...pipeline.figures.first_look import judged_conversion
+    from ...pipeline.figures.judgements import judged_conversion
     from ...report.documents.document import judgement_document
 
     if isinstance(outcome, RockpressError):
@@ -124,7 +124,7 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
 
 def _show_one(name: str, outcome: Conversion | RockpressError) -> None:
     from ...pipeline.figures.build_figures import latency_figures, layer_rows, throughput_figures
-    from ...pipeline.figures.first_look import judged_conversion
+    from ...pipeline.figures.judgements import judged_conversion
     from ...report.text.latency_text import bound_shares, build_lines, latency_text
     from ...report.text.units import size_text
     from ...report.text.verdict import judgement_line

@@ -34,11 +34,12 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Remove whole channels from an ONNX model, or make its weights sparse."""
-    from ...pipeline.figures.first_look import judged
+    from ...pipeline.figures.judgements import judged
     from ...pipeline.figures.result_warnings import look_warnings
     from ...pipeline.prune_file import prune_file
     from ...pipeline.recipes.recipe import make_recipe
     from ...report.documents.document import judgement_document
+    from ...report.text.pruning_text import blind_text
     from ...report.text.verdict import doubts_in, judgement_line
 
     with watching(quiet=quiet) as progress:
@@ -49,11 +50,12 @@ def command(
         print_json({"schema": o.SCHEMA, **document})
     else:
         doubts = doubts_in(look_warnings(pruned.comparison))
-        print_verdict(judgement_line(judgement, doubts=doubts))
+        where = blind_text(result.unseen, pruned.comparison.samples)
+        print_verdict(judgement_line(judgement, doubts=doubts, where=where))
         if result.budget is not None:
             _show_channels(result, result.budget.kind)
         if result.sparsity is not None:
-            _show_sparsity(str(result.path), result.sparsity)
+            _show_sparsity(str(result.path), result.sparsity, where)
     end_judged([judgement])
 
 
@@ -93,7 +95,7 @@ def _show_channels(result: PruneResult, budget: str) -> None:
     # a budget in MACs names them twice
     ratios = {name: after / before for name, before, after in changes}
     print_lines(f"{name} {ratio - 1:+.1%}" for name, ratio in ratios.items())
-    print_lines(pruning_lines(result.blocks, result.choice, result.distillation))
+    print_lines(pruning_lines(result.blocks, result.choice, result.distillation, None))
     if result.merged:
         names = ", ".join(result.merged)
         print_lines([f"one with the layer after it, which is cheaper: {names}"])
@@ -102,7 +104,7 @@ def _show_channels(result: PruneResult, budget: str) -> None:
         print_lines([f"left whole around operators without a rule: {stops}"])
 
 
-def _show_sparsity(path: str, sparsity: Sparsity) -> None:
+def _show_sparsity(path: str, sparsity: Sparsity, where: str) -> None:
     rows = [
         (layer.name, layer.axis, f"{layer.weights:,}", f"{layer.error:.2%}")
         for layer in sparsity.layers
@@ -111,4 +113,4 @@ def _show_sparsity(path: str, sparsity: Sparsity) -> None:
     zeros = sum(layer.weights for layer in sparsity.layers) // 2
     left = f"; left dense: {', '.join(sparsity.dense)}" if sparsity.dense else ""
     print_lines([f"{zeros:,} weights are zero now{left}"])
-    print_lines([f"{sparsity.measure} {sparsity.likeness:.3f} with the dense model"])
+    print_lines([f"{sparsity.measure} {sparsity.likeness:.3f} with the dense model{where}"])

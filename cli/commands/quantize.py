@@ -23,7 +23,7 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Decide the number formats of an ONNX model."""
-    from ...pipeline.figures.first_look import judged
+    from ...pipeline.figures.judgements import judged
     from ...pipeline.quantize_file import quantize_file
     from ...pipeline.recipes.recipe import make_recipe
     from ...quantize.schemes import find_scheme

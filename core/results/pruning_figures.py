@@ -111,13 +111,28 @@ class SparseLayer:
 class Sparsity:
     """The layers that are 2:4 sparse now, and the dense ones: not to be sparse or not recognised.
 
-    ``likeness`` is that of the outputs to those of the model before, named by ``measure``.
+    ``likeness`` is that of the outputs to those of the model before, named by ``measure``, on
+    samples that were held out.
     """
 
     layers: tuple[SparseLayer, ...]
     dense: tuple[str, ...]
     measure: str
     likeness: float
+
+
+@dataclass(frozen=True)
+class UnseenFigure:
+    """How close the outputs stay on ``samples`` that the repair did not see.
+
+    ``sqnr_db`` is that of the worst part of the outputs, ``agreement`` the share of samples with
+    the same prediction, None where that says nothing. It is measured of a model repaired with the
+    other samples; the one that is written is repaired with all.
+    """
+
+    samples: int
+    sqnr_db: float
+    agreement: float | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,8 @@ class PruningFigure:
     it, without the compiler; both are None when no channels were to be removed. ``measure`` says
     what the likeness of the ``curve`` is. ``choice`` is which of several plans was kept, and what
     each gave on held-out samples. ``distillation`` is what training made better, when it
-    was asked for. ``sparsity`` tells of layers made 2:4 sparse.
+    was asked for. ``sparsity`` tells of layers made 2:4 sparse. ``unseen`` is how close it stays on
+    samples that were held out, None where there are too few.
     """
 
     cycles_ratio: float | None
@@ -148,6 +164,7 @@ class PruningFigure:
     choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None
+    unseen: UnseenFigure | None = None
     latency_ratio: float | None = None
     latency_low: float | None = None
     latency_high: float | None = None

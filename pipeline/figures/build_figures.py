@@ -158,6 +158,7 @@ def pruning_figure(
         choice=result.choice,
         distillation=result.distillation,
         sparsity=result.sparsity,
+        unseen=result.unseen,
     )
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import onnx
 
 from ...convert.convert import Conversion
-from ...core.diagnostics import Diagnostic
+from ...core.diagnostics import Diagnostic, option
 from ...core.progress import Progress
-from ...core.results.pruning_figures import Distillation
+from ...core.results.pruning_figures import Distillation, UnseenFigure
 from ...prune.results.budget import Budget
 from ...prune.results.prune_result import PruneResult
 from ..figures.build_figures import pruning_figure, ratio
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
-from ..tasks.pruning import Pruning, prune_task
+from ..tasks.pruning import Pruning, prune_task, pruning_warnings
 from ..tasks.pruning_options import budget_of, distils, prunes
 from .stage import Stage, on_samples, with_calibration
 from .target_figures import TargetFigures
@@ -54,7 +54,8 @@ class Prune(Stage):
 
         def prune_to(share: float | None) -> PrunedModel:
             def compute(folder: Path) -> PruneResult:
-                return pruning().write(folder / MODEL, share)
+                result, _ = pruning().write(folder / MODEL, share)
+                return result
 
             output = run.path(_PRUNED)
             result = run.tasks.run("prune", replace(task, share=share), compute, {MODEL: output})
@@ -66,7 +67,12 @@ class Prune(Stage):
         )
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
-        figures.warnings.extend(run.pruned.warnings if run.pruned else ())
+        if run.pruned is None:
+            return
+        figures.warnings.extend((*run.pruned.warnings, *pruning_warnings(run.calib)))
+        unseen = run.pruned.result.unseen
+        if run.recipe.samples.eval is None and unseen is not None:
+            figures.warnings.append(_seen_warning(unseen))
 
 
 class Distil(Stage):
@@ -126,6 +132,16 @@ class CheckPruned(Stage):
                 # against the folded model: folding BatchNormalization is not what pruning saved
                 ratio(row.parameters, whole.parameters),
             )
+
+
+def _seen_warning(unseen: UnseenFigure) -> Diagnostic:
+    """Return the warning that the result is compared on what the pruned model was repaired with."""
+    return Diagnostic(
+        "calibration-overlap",
+        "compared on the calibration samples, which pruning was repaired with: on "
+        f"{unseen.samples} held-out samples it has {unseen.sqnr_db:.1f} dB before int8",
+        f"measure on other samples with {option('eval')}",
+    )
 
 
 def _confirmed(

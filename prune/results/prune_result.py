@@ -13,6 +13,7 @@ from ...core.results.pruning_figures import (
     PrunedGroup,
     PruningAttempt,
     Sparsity,
+    UnseenFigure,
 )
 from .budget import Budget
 
@@ -44,3 +45,4 @@ class PruneResult:
     choice: PlanChoice | None = None
     distillation: Distillation | None = None
     sparsity: Sparsity | None = None
+    unseen: UnseenFigure | None = None

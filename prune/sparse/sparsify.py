@@ -50,13 +50,15 @@ def sparsify(
     *,
     axes: SparseAxes,
     method: SparseMethod | None = None,
+    judged_on: Iterable[Feeds] | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> tuple[ModelProto, Sparsity]:
     """Return a copy of a prepared model, 2:4 sparse wherever ``axes`` allows it, and its layers.
 
     Every layer after the first sparse one is refitted to give what ``model`` gives there, those
-    that are sparse with their zeros held. Raises ModelError when no layer can be sparse,
+    that are sparse with their zeros held. The likeness is that on ``judged_on``, by default on the
+    ``samples``. Raises ModelError when no layer can be sparse,
     SamplesError without samples, OptionError when a glob names no layer.
     """
     method = method or SparseMethod()
@@ -78,7 +80,7 @@ def sparsify(
         for layer in dense_layers(graph)
         if layer.weight not in allowed
     )
-    measure, value = _likeness(original, copy, samples)
+    measure, value = _likeness(original, copy, samples if judged_on is None else judged_on)
     return copy, Sparsity(tuple(layers), dense, measure, value)
 
 

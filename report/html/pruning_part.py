@@ -22,7 +22,7 @@ def pruning_card(target: TargetReport) -> Markup | None:
     figure = target.pruning
     if figure is None:
         return None
-    lines = pruning_lines(figure.blocks, figure.choice, figure.distillation)
+    lines = pruning_lines(figure.blocks, figure.choice, figure.distillation, figure.unseen)
     return card(
         "Pruning",
         tag("p", f"The result {saved_text(target, figure).replace('macs', 'MACs')}."),

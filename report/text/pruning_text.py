@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...core.percents import percent_text
 from ...core.results.pruning_figures import (
     Distillation,
     PlanChoice,
     PrunedBlock,
     PruningFigure,
+    UnseenFigure,
 )
 from ...core.results.report import TargetReport
 from .latency_text import ratio_texts
@@ -25,12 +27,16 @@ def saved_text(target: TargetReport, figure: PruningFigure) -> str:
 
 
 def pruning_lines(
-    blocks: Iterable[PrunedBlock], choice: PlanChoice | None, training: Distillation | None
+    blocks: Iterable[PrunedBlock],
+    choice: PlanChoice | None,
+    training: Distillation | None,
+    unseen: UnseenFigure | None,
 ) -> list[str]:
-    """Return what was left out whole, which plan was taken and what training added."""
+    """Return what was left out whole, which plan was taken, what is left, what training added."""
     lines = (
         blocks_text(blocks),
         choice and choice_text(choice),
+        unseen and unseen_text(unseen),
         training and distillation_text(training),
     )
     return [line for line in lines if line]
@@ -46,6 +52,33 @@ def choice_text(choice: PlanChoice) -> str:
     others = ", ".join(f"{name}: {text}" for name, text in texts.items() if name != choice.plan)
     best = texts.get(choice.plan)
     return f"plan: {choice.plan}, {choice.measure} {best} on held-out samples ({others})"
+
+
+def unseen_text(unseen: UnseenFigure) -> str:
+    """Return one line: how close it stays where the repair has not seen the samples.
+
+    >>> unseen_text(UnseenFigure(32, 16.84, 0.96875))
+    'pruned: 16.8 dB to the unpruned model on 32 held-out samples, agreement 96.9%'
+    """
+    agreed = "" if unseen.agreement is None else f", agreement {percent_text(unseen.agreement)}"
+    decibels = number_text(unseen.sqnr_db, ".1f")
+    return f"pruned: {decibels} dB to the unpruned model on {counted(unseen.samples)}{agreed}"
+
+
+def blind_text(unseen: UnseenFigure | None, samples: int) -> str:
+    """Return on which samples the closeness of a pruned model was measured.
+
+    >>> blind_text(UnseenFigure(32, 16.84, None), 32), blind_text(None, 2)
+    (' on 32 held-out samples', ' on the 2 samples that it was repaired with')
+    """
+    if unseen is not None:
+        return f" on {counted(unseen.samples)}"
+    return f" on the {samples} sample{'' if samples == 1 else 's'} that it was repaired with"
+
+
+def counted(samples: int) -> str:
+    """Return how many samples were held out, in words."""
+    return f"{samples} held-out sample{'' if samples == 1 else 's'}"
 
 
 def blocks_text(blocks: Iterable[PrunedBlock]) -> str | None:

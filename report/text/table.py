@@ -238,7 +238,7 @@ def _ratio_lines(target: TargetReport) -> list[str]:
     if target.pruning is not None:
         pruning = target.pruning
         lines.append(f"result {saved_text(target, pruning)}")
-        lines += pruning_lines(pruning.blocks, pruning.choice, pruning.distillation)
+        lines += pruning_lines(pruning.blocks, pruning.choice, pruning.distillation, pruning.unseen)
     sparse = sum(layer.sparse_ratio > 0 for layer in target.layers)
     if sparse:
         lines.append(f"the compiler takes {sparse} layers as 2:4 sparse")

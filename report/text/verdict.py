@@ -105,9 +105,12 @@ def _is_in_verdict(warning: Diagnostic, target: TargetReport) -> bool:
 
 
 def judgement_line(
-    judgement: Judgement, facts: Sequence[str] = (), doubts: Sequence[str] = ()
+    judgement: Judgement, facts: Sequence[str] = (), doubts: Sequence[str] = (), where: str = ""
 ) -> VerdictLine:
-    """Return the line of a result: what does not hold, facts, what holds, and doubts."""
+    """Return the line of a result: what does not hold, facts, what holds, and doubts.
+
+    ``where`` says on which samples, where there is nothing but the closeness to say.
+    """
     failed = sorted(
         (gate for gate in judgement.gates if not gate.passed), key=lambda gate: gate.is_asked
     )
@@ -117,7 +120,7 @@ def judgement_line(
     is_judged = any(gate.name == ALIVE for gate in judgement.gates)
     if (reasons or held) and judgement.parts and not is_judged:
         doubts = [*doubts, _UNJUDGED]
-    told = [*reasons, *facts, *held] or [_seen(judgement)]
+    told = [*reasons, *facts, *held] or [f"{_seen(judgement)}{where}"]
     is_doubtful = judgement.verdict == "pass" and bool(doubts)
     return VerdictLine(judgement.verdict, "", "; ".join([*told, *doubts]), is_doubtful)
 

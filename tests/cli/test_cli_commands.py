@@ -67,6 +67,7 @@ PRUNING = {
     "choice",
     "sparsity",
     "distillation",
+    "unseen",
 }
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
@@ -349,7 +350,9 @@ def test_mean_and_std_alone_make_an_rknn_that_takes_pixels(
 def test_prune_by_hand(small_cnn: Path, image_folder: Path, rockpress: Run, tmp_path: Path) -> None:
     line = ["prune", small_cnn, "--calib", image_folder, "-o", tmp_path / "p.onnx"]
     code, out, err = rockpress(*line, "--budget", "macs=-30%")
-    assert (code, err) == (0, "rockpress: prune\n")
+    warning, _, hint = err.removeprefix("rockpress: prune\n").partition("\n")
+    assert code == 0 and warning.endswith(" by heart [pruning-few-samples]")
+    assert hint == "hint: give a hundred or more with --calib and --calib-count\n"
     assert f"\n{tmp_path / 'p.onnx'}\n" in out and out.startswith("no gate: the outputs are alive")
     found = re.search(r"^MACs -(\d+\.\d)%$", out, re.MULTILINE)
     assert found

@@ -108,9 +108,13 @@ def test_a_failure_after_the_files_were_made_leaves_none(
     assert not place.exists()
 
 
-@pytest.mark.parametrize("command", ["quantize", "prune"])
+@pytest.mark.parametrize(
+    ("command", "next_step"),
+    [("quantize", "quantize_file.first_look"), ("prune", "tasks.pruning.look_at")],
+)
 def test_no_file_appears_when_what_follows_fails(
     command: str,
+    next_step: str,
     small_cnn: Path,
     image_folder: Path,
     tmp_path: Path,
@@ -120,7 +124,7 @@ def test_no_file_appears_when_what_follows_fails(
     def fails(*_: object, **__: object) -> None:
         raise OutputError("no", "no")
 
-    monkeypatch.setattr(f"rockpress.pipeline.{command}_file.first_look", fails)
+    monkeypatch.setattr(f"rockpress.pipeline.{next_step}", fails)
     line = [command, small_cnn, "-o", tmp_path / "new" / "q.onnx", "--calib", image_folder, "-q"]
     line += ["--prune", "macs=-20%"] if command == "prune" else ["--mixed", "off"]
     assert rockpress(*line)[0] == 1

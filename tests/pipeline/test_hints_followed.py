@@ -62,6 +62,7 @@ NOTHING_TO_GIVE = {
         *("preprocess-exif", "calibration-overlap", "calibration-copies", "evaluation-copies"),
         *("evaluation-one-class", "calibration-labels", "robustness-lost"),
         "calibration-not-finite",
+        "pruning-few-samples",
     ),
     "another report to compare with": (
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),

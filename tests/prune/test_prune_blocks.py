@@ -261,8 +261,8 @@ def in_rounds(model: ModelProto, share: float, output: Path, **how: tuple[str, .
     method = PruneMethod(**how)  # type: ignore[arg-type]
     make = partial(Pruner, samples=samples(60), cost=CostFunction(macs_cost, 8), method=method)
 
-    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
-        return make(prepare_model(smaller), teacher=teacher)
+    def again(smaller: ModelProto, teacher: Teacher, twin: ModelProto | None) -> Pruner:
+        return make(prepare_model(smaller), teacher=teacher, twin=twin)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), 2, output)
 

@@ -54,7 +54,7 @@ def pruned(model: ModelProto, share: float, rounds: int, output: Path) -> PruneR
         Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
     )
 
-    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher, twin: ModelProto | None) -> Pruner:
         # the teacher is the original in every round, and the cuts are counted from it
         first = {one.name: tuple(one.dims) for one in teacher.model.graph.initializer}
         assert first["w2"] == (48, 32, 3, 3)
@@ -63,7 +63,7 @@ def pruned(model: ModelProto, share: float, rounds: int, output: Path) -> PruneR
                 cut = teacher.channels[one.name]
                 assert one.dims[0] == cut.outputs.sum()
                 assert np.prod(one.dims[1:]) == cut.inputs.sum()
-        return make(prepare_model(smaller), teacher=teacher)
+        return make(prepare_model(smaller), teacher=teacher, twin=twin)
 
     return prune_in_rounds(make(model), again, Budget("macs", share), rounds, output)
 
@@ -94,7 +94,7 @@ def test_a_later_round_that_cannot_go_on_is_left_out(tmp_path: Path) -> None:
         Pruner, samples=samples(12), cost=CostFunction(macs_cost, 8), method=PruneMethod()
     )
 
-    def again(smaller: ModelProto, teacher: Teacher) -> Pruner:
+    def again(smaller: ModelProto, teacher: Teacher, twin: ModelProto | None) -> Pruner:
         raise OptionError("the budget of -2.0% is out of reach", "ask for less")
 
     output, budget = tmp_path / "a", Budget("macs", 0.6)

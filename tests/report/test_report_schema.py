@@ -40,6 +40,7 @@ from rockpress.core.results.pruning_figures import (
     PruningFigure,
     SparseLayer,
     Sparsity,
+    UnseenFigure,
 )
 from rockpress.core.results.report import (
     ChangeFigure,
@@ -67,6 +68,7 @@ PRUNING = PruningFigure(
     choice=PlanChoice("uniform", "squared error", {"searched": 0.2, "uniform": 0.1}),
     distillation=Distillation(True, "agreement", 0.08, 0.02, 0.9, 0.95, 800, 300.0, 192, 64),
     sparsity=Sparsity((SparseLayer("c", "input", 64, 0.01),), ("d",), "agreement", 0.99),
+    unseen=UnseenFigure(32, 16.8, 0.97),
     latency_ratio=0.7,
     latency_low=0.6,
     latency_high=0.82,

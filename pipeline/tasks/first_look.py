@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
 from ...accuracy.compare import Comparison, compare
-from ...accuracy.gates import standing_gates
 from ...accuracy.runners import run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import option
 from ...core.errors import NotFiniteError
 from ...core.graphs.output_parts import parts_of
-from ...core.results.part_figures import PartFigure
-from ...core.results.report import Judgement
-
-if TYPE_CHECKING:
-    from ...convert.convert import Conversion
+from ...core.types import Array, Feeds
 
 _SAMPLES = 64
 
@@ -44,11 +39,19 @@ def first_look(baseline: ModelProto, candidate: Path, calib: Samples, seed: int)
     return comparison
 
 
-def judged(parts: tuple[PartFigure, ...]) -> Judgement:
-    """Return what the gates that are always on say of the parts of the outputs."""
-    return Judgement(standing_gates(parts), parts)
+def look_at(
+    baseline: ModelProto, candidate: Path, feeds: Sequence[Feeds], batch: int
+) -> Comparison:
+    """Compare both in ONNX Runtime on all ``feeds``, without labels, as ``first_look`` does.
 
+    Each holds ``batch`` samples.
+    """
 
-def judged_conversion(conversion: Conversion) -> Judgement:
-    """Return what they say of a conversion, on the few samples that were simulated."""
-    return judged(conversion.closeness.parts)
+    def outputs(model: ModelProto | Path) -> list[Array]:
+        rows = run_onnxruntime(model, feeds)
+        return [
+            row.reshape(-1, *row.shape[2:]) if batch > 1 and row.shape[1:2] == (batch,) else row
+            for row in rows
+        ]
+
+    return compare(outputs(baseline), outputs(candidate), None, parts=parts_of(baseline))
