@@ -67,6 +67,27 @@ class ReadyModel:
         )
 
     @property
+    def changed_types(self) -> tuple[Diagnostic, ...]:
+        """Return the warning that a model made of this has other types than the file, if it has."""
+        old, new = (_types_of(each) for each in (self.original, self.model))
+        changed = [
+            f"{name!r} from {old[name]} to {kind}"
+            for name, kind in new.items()
+            if old.get(name, kind) != kind
+        ]
+        if not changed:
+            return ()
+        is_half = not {"float16", "bfloat16"}.isdisjoint(old.values())
+        weights = "; float weights take 32 bits" if is_half else ""
+        return (
+            Diagnostic(
+                "model-types",
+                f"what is written has other types than {self.path}: {', '.join(changed)}{weights}",
+                "feed it these; what is computed on the NPU is int8 or float16 all the same",
+            ),
+        )
+
+    @property
     def takes_bytes(self) -> bool:
         """Whether the only input is of uint8 in the file, and an image with its channels first."""
         declared = fed_inputs(self.original.graph)
@@ -161,7 +182,11 @@ def open_calibrated(
     require_deterministic(ready.original, ready.model)
     require_float_operators(ready.model)
     calib = require_calibration(calibration_samples(ready, recipe), stage)
-    warnings = (*ready.warnings, *sample_warnings(calib, None, recipe.run.seed))
+    warnings = (
+        *ready.warnings,
+        *ready.changed_types,
+        *sample_warnings(calib, None, recipe.run.seed),
+    )
     for warning in warnings:
         progress.warn(warning)
     return ready, calib, warnings
@@ -173,6 +198,16 @@ def calibration_samples(ready: ReadyModel, recipe: Recipe) -> Samples | None:
     if samples.calib is None:
         return None
     return ready.samples(samples.calib, recipe.preprocessing, samples.calib_count, recipe.run.seed)
+
+
+def _types_of(model: ModelProto) -> dict[str, str]:
+    """Return the type of every input and output, by name."""
+    kinds = {
+        value.name: TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+        for value in (*fed_inputs(model.graph), *model.graph.output)
+    }
+    words = {"float": "float32", "double": "float64"}
+    return {name: words.get(kind, kind) for name, kind in kinds.items()}
 
 
 def _ended_at(model: ModelProto, outputs: Sequence[str]) -> ModelProto:

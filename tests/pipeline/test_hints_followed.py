@@ -72,7 +72,7 @@ NOTHING_TO_GIVE = {
     ),
     "another model, or budget": (
         *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),
-        "pruning-no-faster",
+        *("pruning-no-faster", "model-types"),
     ),
     "it needs PyTorch, and leaving the option out is all": (
         *("pruning-distillation", "training-not-kept", "training-few-samples"),

@@ -150,7 +150,7 @@ def test_every_warning_is_documented() -> None:
         path.read_text() for room in ROOMS_THAT_WARN for path in (ROOT / room).rglob("*.py")
     )
     subjects = (
-        "baseline|board|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|option|outputs?|plan|preprocess|"
+        "baseline|board|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|model|option|outputs?|plan|preprocess|"
         "pruning|result|retention|robustness|toolkit|training|tune|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
