@@ -15,7 +15,8 @@ from ..samples.class_names import class_names
 from ..tasks.board_code import write_board_code
 from ..tasks.converting import NpuFeeds
 from ..tasks.manifest_files import calibration_record, write_manifest_beside
-from ..tasks.plan_handover import with_quantized
+from ..tasks.plan_handover import fallback_of, with_quantized
+from ..tasks.quantizing import build_shortfall
 from .board_result import board_result
 from .cut_notices import with_cut_savings
 from .prune_stages import Distil, Prune
@@ -87,6 +88,11 @@ class Check(Stage):
         outputs = sample_rows(list(conversion.outputs or ()), run.evaluation)
         row = compiled_row("rknn", run.shown(file), conversion, conversion.bytes)
         figures.comparison = figures.add_form(row, outputs, run, "rknn-simulator")
+        if run.quantized is not None:
+            plan, options = run.quantized.plan, run.recipe.quantize
+            fallback = fallback_of(plan, conversion.quantization)
+            decibels = figures.comparison.sqnr_db
+            figures.warnings.extend(build_shortfall(options, plan, fallback, decibels))
         if figures.pruning is not None and run.unpruned is not None:
             is_mixed = run.quantized is not None and bool(run.quantized.plan.high_precision)
             figures.pruning = with_build(

@@ -207,6 +207,26 @@ def quantize_warnings(
     return (*shortfall, *training, *result.notices, *joined)
 
 
+def build_shortfall(
+    options: QuantizeOptions, plan: Plan, fallback: str | None, sqnr_db: float
+) -> tuple[Diagnostic, ...]:
+    """Return a warning when a build that the toolkit quantized itself falls short of ``mixed``.
+
+    ``fallback`` is how it did, ``sqnr_db`` what the build has. What the plan promised is judged by
+    ``quantize_warnings``.
+    """
+    if fallback is None or options.mixed in ("auto", "off") or _mixed_shortfall(options, plan):
+        return ()
+    budget = parse_mixed(options.mixed)
+    if budget.kind != "sqnr" or budget.is_reached(sqnr_db):
+        return ()
+    text = (
+        f"{option('mixed', options.mixed)} is not reached: the toolkit quantized the build itself "
+        f"({fallback}), and that has {sqnr_db:.1f} dB"
+    )
+    return (Diagnostic("mixed-budget", text, "ask for less, or convert in float16"),)
+
+
 def _mixed_shortfall(options: QuantizeOptions, plan: Plan) -> tuple[Diagnostic, ...]:
     """Return a warning when the accuracy that mixed precision was asked for was not reached."""
     if options.mixed in ("auto", "off") or not plan.tradeoffs:

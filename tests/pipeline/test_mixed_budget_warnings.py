@@ -12,7 +12,7 @@ from rockpress.core.diagnostics import Diagnostic
 from rockpress.pipeline.options.quantize_options import QuantizeOptions
 from rockpress.pipeline.samples.ready_model import ready_model
 from rockpress.pipeline.tasks.mixed_precision import mixed_precision
-from rockpress.pipeline.tasks.quantizing import quantize_warnings
+from rockpress.pipeline.tasks.quantizing import build_shortfall, quantize_warnings
 from rockpress.quantize.mixing.mixed_budget import MixedBudget, NpuTime
 from rockpress.quantize.quantize import QuantizeResult
 from rockpress.quantize.rendering.plan import Plan, Tradeoff
@@ -35,6 +35,28 @@ def test_a_budget_that_buys_nothing_is_told(small_cnn: Path, image_folder: Path)
     (untimed,) = warnings(Tradeoff((), 20.0))
     assert "does not build the model in int8" in untimed.text
     assert "cycles=+8%" in untimed.hint
+
+
+@pytest.mark.parametrize(
+    ("mixed", "fallback", "decibels", "is_told"),
+    [
+        ("sqnr=40", "normal", 29.1, True),
+        ("sqnr=40", "hybrid", 39.9, True),
+        ("sqnr=40", "normal", 40.2, False),
+        ("sqnr=40", None, 29.1, False),  # as it was meant to be
+        ("sqnr=60", "normal", 29.1, False),  # the plan falls short itself, which is told of that
+        ("cycles=+8%", "normal", 29.1, False),
+        ("auto", "normal", 29.1, False),
+    ],
+)
+def test_what_the_toolkit_built_instead_is_held_against_the_budget(
+    mixed: str, fallback: str | None, decibels: float, is_told: bool
+) -> None:
+    plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=(Tradeoff(("a",), 48.2, cycles_ratio=1.1),))
+    told = build_shortfall(QuantizeOptions(mixed=mixed), plan, fallback, decibels)
+    assert [(each.code, "29.1 dB" in each.text or decibels != 29.1) for each in told] == (
+        [("mixed-budget", True)] if is_told else []
+    )
 
 
 @pytest.mark.parametrize(("time", "kind"), [(None, "cycles"), (NO_TIME, "latency")])
