@@ -18,6 +18,7 @@ from .requirements import pruning_target
 from .samples.input_sets import require_one_shape
 from .samples.ready_model import ReadyModel, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
+from .tasks.first_look import first_look, require_finite
 from .tasks.pruning import Pruning, prune_task, pruning_warnings
 from .tasks.pruning_options import distils
 
@@ -48,6 +49,9 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
             result, comparison = pruning.looked_at(result, staged)
         else:
             result, comparison = pruning.write(staged)
+        require_finite(comparison)
+        if result.unseen is not None:  # what was compared is another model than what is written
+            first_look(ready.model, staged, calib, recipe.run.seed)
     return Pruned(replace(result, path=output), comparison)
 
 

@@ -28,23 +28,16 @@ def first_look(baseline: ModelProto, candidate: Path, calib: Samples, seed: int)
     before = run_onnxruntime(baseline, samples)
     after = run_onnxruntime(candidate, samples, keeps_scales=True)
     comparison = compare(before, after, None, parts=parts_of(baseline))
-    for part in comparison.parts:
-        if not part.finite:
-            raise NotFiniteError(
-                f"what was made of these calibration samples gives NaN or infinite values in "
-                f"{part.part!r}",
-                "leave out samples that are far larger than the others, or check "
-                f"{option('mean')} and {option('std')}",
-            )
+    require_finite(comparison)
     return comparison
 
 
 def look_at(
     baseline: ModelProto, candidate: Path, feeds: Sequence[Feeds], batch: int
 ) -> Comparison:
-    """Compare both in ONNX Runtime on all ``feeds``, without labels, as ``first_look`` does.
+    """Compare both in ONNX Runtime on all ``feeds``, without labels; each holds ``batch`` samples.
 
-    Each holds ``batch`` samples.
+    Raises SamplesError or ModelError.
     """
 
     def outputs(model: ModelProto | Path) -> list[Array]:
@@ -55,3 +48,15 @@ def look_at(
         ]
 
     return compare(outputs(baseline), outputs(candidate), None, parts=parts_of(baseline))
+
+
+def require_finite(comparison: Comparison) -> None:
+    """Raise NotFiniteError where a part of the candidate's outputs is not finite."""
+    for part in comparison.parts:
+        if not part.finite:
+            raise NotFiniteError(
+                f"what was made of these calibration samples gives NaN or infinite values in "
+                f"{part.part!r}",
+                "leave out samples that are far larger than the others, or check "
+                f"{option('mean')} and {option('std')}",
+            )

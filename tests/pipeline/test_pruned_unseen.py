@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from commands import Run
 from graphs import model_of, random_weights
 from rockpress.convert.toolkit.environment import toolkit_version
-from rockpress.core.graphs.model import load_model
+from rockpress.core.graphs.model import load_model, save_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
 from samples import save_feeds
@@ -80,6 +81,25 @@ def test_the_screen_says_so_and_few_samples_are_warned_of(
         assert ended.code == 0, ended.err
         assert told in ended.out.splitlines()[0]
         assert ("[pruning-few-samples]" in ended.err) == (count < 32)
+
+
+@pytest.mark.parametrize("broken", ["twin.onnx", "p.onnx"])
+def test_what_is_not_finite_replaces_no_file(
+    broken: str, model: Path, tmp_path: Path, rockpress: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the model that is written, nor the one that is compared, may give NaN."""
+
+    def save(pruned: onnx.ModelProto, path: Path) -> None:
+        for tensor in pruned.graph.initializer if path.name == broken else ():
+            huge = numpy_helper.from_array(np.full(tuple(tensor.dims), 3e38, np.float32))
+            tensor.raw_data = huge.raw_data
+        save_model(pruned, path)
+
+    monkeypatch.setattr("rockpress.prune.prune.save_model", save)
+    calib, small = save_feeds(tmp_path / "calib.npz", feeds(40, 1)), tmp_path / "p.onnx"
+    ended = rockpress("prune", model, "-o", small, "--calib", calib, *MORE["channels"])
+    assert ended.code == 1 and "gives NaN or infinite values" in ended.err
+    assert not small.exists()
 
 
 @pytest.mark.skipif(toolkit_version() is None, reason="needs rknn-toolkit2")
