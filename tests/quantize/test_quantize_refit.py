@@ -226,12 +226,21 @@ def test_auto_takes_it_where_it_is_better(deep: ModelProto, tmp_path: Path) -> N
     assert gained > 1
 
 
-def test_a_subset_is_evenly_thinned() -> None:
+@pytest.mark.parametrize("kinds", [2, 3, 4, 5, 8])
+def test_a_subset_has_samples_of_every_kind_that_come_in_turn(kinds: int) -> None:
+    subset = SampleSubset(64)
+    passed = list(subset.passing({"x": np.array([i])} for i in range(kinds * 100)))
+    assert len(passed) == kinds * 100
+    for stored in (subset, subset.evenly(32)):
+        numbers = np.array([int(each["x"][0]) for each in stored])
+        assert 28 <= len(numbers) <= 64 and (np.diff(numbers) > 0).all()
+        counts = np.bincount(numbers % kinds, minlength=kinds)
+        assert counts.min() >= 0.25 * len(numbers) / kinds
+        assert np.diff(numbers, append=kinds * 100).max() <= 3 * kinds * 100 / len(numbers)
+
+
+def test_a_subset_of_few_has_them_all() -> None:
     subset = SampleSubset(8)
-    passed = list(subset.passing({"x": np.array([i])} for i in range(20)))
-    assert len(passed) == 20
-    stored = [int(each["x"][0]) for each in subset]
-    assert stored == [0, 4, 8, 12, 16]
-    assert [int(each["x"][0]) for each in subset.evenly(3)] == [0, 8, 16]
-    assert [int(each["x"][0]) for each in subset.evenly(4)] == [0, 4, 12, 16]
-    assert len(list(subset.evenly(9))) == 5
+    list(subset.passing({"x": np.array([i])} for i in range(5)))
+    assert [int(each["x"][0]) for each in subset.evenly(9)] == [0, 1, 2, 3, 4]
+    assert [int(each["x"][0]) for each in subset.evenly(2)] == [0, 2]

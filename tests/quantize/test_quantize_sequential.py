@@ -132,7 +132,7 @@ def test_few_samples_are_spread_over_all(count: int, second: int) -> None:
         assert passed == list(stream)
     kept = [int(one["file"]) for one in few]
     assert len(kept) == len(few) <= 48
-    assert len(kept) >= min(24, count + second)
-    assert len(set(np.diff(kept))) <= 1
+    assert len(kept) >= min(20, count + second)
     assert kept[:1] == [0][: count + second]
-    assert count + second - (kept[-1] if kept else 0) <= np.ceil((count + second) / 24) + 1
+    widest = np.diff(kept, append=count + second).max(initial=0)
+    assert widest <= max(1, 3 * (count + second) / max(len(kept), 1))
