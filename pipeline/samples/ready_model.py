@@ -201,10 +201,11 @@ def calibration_samples(ready: ReadyModel, recipe: Recipe) -> Samples | None:
 
 
 def _types_of(model: ModelProto) -> dict[str, str]:
-    """Return the type of every input and output, by name."""
+    """Return the type of every input and output that declares one, by name."""
     kinds = {
         value.name: TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
         for value in (*fed_inputs(model.graph), *model.graph.output)
+        if value.type.tensor_type.elem_type != TensorProto.UNDEFINED
     }
     words = {"float": "float32", "double": "float64"}
     return {name: words.get(kind, kind) for name, kind in kinds.items()}

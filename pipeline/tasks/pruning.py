@@ -192,7 +192,7 @@ class Pruning:
         files: list[tuple[Path, Iterable[Feeds]]] = [(output, self._calib)]
         if twin.exists():
             files.append((twin, SampleSplit(self._calib, JUDGING)))
-        found = []
+        sparsities = []
         for path, samples in files:
             sparse, sparsity = sparsify(
                 load_model(path),
@@ -204,8 +204,8 @@ class Pruning:
                 progress=self._progress,
             )
             save_model(sparse, path)
-            found.append(sparsity)
-        return replace(found[0], likeness=found[-1].likeness)
+            sparsities.append(sparsity)
+        return replace(sparsities[0], likeness=sparsities[-1].likeness)
 
     def _cut(self, output: Path, share: float | None, twin: Path | None) -> PruneResult:
         task, options = self._task, self._task.options
