@@ -79,7 +79,10 @@ def test_an_option_changes_the_keys_of_the_stages_that_have_it_and_no_other(
     recipe = make_recipe("m.onnx")
     group, _ = homes_of(described.name)[0]
     before = getattr(getattr(recipe, group), described.name)
-    changed = recipe.with_options(**{described.name: other_value(described, before)})
+    value = other_value(described, before)
+    if (stage, described.name) == ("prune", "scheme"):
+        value = "float16"  # by one that the chip lacks nothing is counted
+    changed = recipe.with_options(**{described.name: value})
     homes = {home for home, _ in homes_of(described.name)}
     is_given = bool(homes & groups) or described.name in single
     keys = [key_of(task(each, calib)) for each in (recipe, changed)]
