@@ -120,9 +120,9 @@ def judgement_line(
     is_judged = any(gate.name == ALIVE for gate in judgement.gates)
     if (reasons or held) and judgement.parts and not is_judged:
         doubts = [*doubts, _UNJUDGED]
-    told = [*reasons, *facts, *held] or [f"{_seen(judgement)}{where}"]
+    sentences = [*reasons, *facts, *held] or [f"{_seen(judgement)}{where}"]
     is_doubtful = judgement.verdict == "pass" and bool(doubts)
-    return VerdictLine(judgement.verdict, "", "; ".join([*told, *doubts]), is_doubtful)
+    return VerdictLine(judgement.verdict, "", "; ".join([*sentences, *doubts]), is_doubtful)
 
 
 def _short(text: str, facts: Sequence[str]) -> str:

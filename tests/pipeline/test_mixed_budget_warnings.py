@@ -53,8 +53,8 @@ def test_what_the_toolkit_built_instead_is_held_against_the_budget(
     mixed: str, fallback: str | None, decibels: float, is_told: bool
 ) -> None:
     plan = Plan("w8a8", 8, {}, {}, {}, tradeoffs=(Tradeoff(("a",), 48.2, cycles_ratio=1.1),))
-    told = build_shortfall(QuantizeOptions(mixed=mixed), plan, fallback, decibels)
-    assert [(each.code, "29.1 dB" in each.text or decibels != 29.1) for each in told] == (
+    warnings = build_shortfall(QuantizeOptions(mixed=mixed), plan, fallback, decibels)
+    assert [(each.code, "29.1 dB" in each.text or decibels != 29.1) for each in warnings] == (
         [("mixed-budget", True)] if is_told else []
     )
 

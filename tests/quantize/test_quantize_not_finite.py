@@ -42,7 +42,7 @@ def broken(model: ModelProto, value: float) -> ModelProto:
     """The model with a weight of this value."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    tensor = next(one for one in copy.graph.initializer if len(one.dims) == 4)
+    tensor = next(each for each in copy.graph.initializer if len(each.dims) == 4)
     weight = numpy_helper.to_array(tensor).copy()
     weight.flat[0] = value
     tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
@@ -80,12 +80,12 @@ def test_a_method_that_is_not_finite_loses_and_is_named(
     result = made(tmp_path, "auto")
     assert result.plan.method != method
     assert method not in result.plan.candidates and len(result.plan.candidates) == 3
-    (notice,) = (one for one in result.notices if one.code == "calibration-not-finite")
+    (notice,) = (each for each in result.notices if each.code == "calibration-not-finite")
     assert f"left out of the comparison: {method}" in notice.text
     assert f"NaN or infinite {what}" in notice.text
     model = model_of(NET, SHAPES)
     session = Session(load_model(tmp_path / "q.onnx"))
-    assert all(np.isfinite(session.run(one)[0]).all() for one in random_feeds(model, 4))
+    assert all(np.isfinite(session.run(feeds)[0]).all() for feeds in random_feeds(model, 4))
 
 
 @pytest.mark.parametrize("held_out", [0, 8])
