@@ -47,7 +47,7 @@ def lower_factor(second: Float64) -> Float64:
         return np.asarray(np.linalg.cholesky(_lifted(second)))
 
 
-def solve(second: Float64, right: Float64) -> Float64:
+def solve(second: Array, right: Array) -> Array:
     """Return x with ``second`` x = ``right``, for a symmetric (..., d, d) and (..., d, n).
 
     Where rounding has left a ``second`` without an inverse, it is the nearest that has one. Raises
@@ -65,16 +65,17 @@ def solve(second: Float64, right: Float64) -> Float64:
         return np.asarray(np.linalg.solve(_lifted(second), right))
 
 
-def _lifted(second: Float64) -> Float64:
+def _lifted(second: Array) -> Array:
     """Return the matrices with eigenvalues that are not clearly above 0 raised until they are."""
     values, vectors = np.linalg.eigh(second)
-    least = np.maximum(_LEAST * np.abs(values).max(axis=-1, keepdims=True), np.finfo(float).tiny)
+    tiny = np.finfo(values.dtype).tiny
+    least = np.maximum(_LEAST * np.abs(values).max(axis=-1, keepdims=True), tiny)
     raised = np.maximum(values, least)
-    lifted: Float64 = (vectors * raised[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    lifted: Array = (vectors * raised[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     return lifted
 
 
-def _require_finite(*arrays: Float64) -> None:
+def _require_finite(*arrays: Array) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         raise NotFiniteError(
             "what a layer reads or should give becomes NaN or infinite on the calibration samples",

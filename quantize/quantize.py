@@ -182,6 +182,7 @@ def _best(
             if not trial.is_finite:
                 raise not_finite(name, "outputs")
             trials[name] = trial
+            del quantized
         except NotFiniteError as error:
             broken[name] = error
         if not queue and trials:

@@ -2,7 +2,8 @@
 
 Between two pieces the weights of what comes later may change, and what comes before is not run
 again. Only the tensors that are still needed are held: in memory while they are small, else in an
-unnamed temporary file, so that memory depends neither on the samples nor on the model's width.
+unnamed temporary file, so that memory depends neither on the samples nor on the model's width. What
+is dequantized is held as the integers that it came from.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from ..graphs.graph import fed_inputs, part_of, read_by
 from ..session import Session
@@ -25,8 +27,24 @@ _IN_MEMORY = 16 << 20  # bytes of one tensor on all samples
 _FEW_IN_MEMORY = 1 << 20  # bytes of samples that are read now and then
 
 
+@dataclass(frozen=True)
+class Dequantization:
+    """Numbers that are ``(integers - zero_point) * scale``, one scale for all of a tensor."""
+
+    integers: str
+    scale: Array
+    zero_point: Array
+
+    def numbers(self, integers: Array) -> Array:
+        """Return what these integers stand for."""
+        numbers = np.subtract(integers, self.zero_point, dtype=self.scale.dtype)
+        return np.multiply(numbers, self.scale, out=numbers)
+
+
 class SpooledArrays:
     """Arrays, one a sample, written once and read in any order; large ones lie in a file.
+
+    With a ``dequantization`` integers are written and the numbers that they stand for are read.
 
     >>> held = SpooledArrays()
     >>> held.append(np.array([1.0, 2.0]))
@@ -34,7 +52,10 @@ class SpooledArrays:
     ([1.0, 2.0], 1)
     """
 
-    def __init__(self, in_memory: int = _IN_MEMORY) -> None:
+    def __init__(
+        self, in_memory: int = _IN_MEMORY, dequantization: Dequantization | None = None
+    ) -> None:
+        self._dequantization = dequantization
         self._file = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115 (closed with self)
         self._places: list[tuple[int, tuple[int, ...], np.dtype[Any]]] = []
 
@@ -51,7 +72,8 @@ class SpooledArrays:
         at, shape, dtype = self._places[index]
         self._file.seek(at)
         data = self._file.read(int(np.prod(shape)) * dtype.itemsize)
-        return np.frombuffer(data, dtype).reshape(shape)
+        array = np.frombuffer(data, dtype).reshape(shape)
+        return array if self._dequantization is None else self._dequantization.numbers(array)
 
     def __iter__(self) -> Iterator[Array]:
         return (self[index] for index in range(len(self)))
@@ -105,6 +127,7 @@ class LayerwiseExecutor:
         self._nodes: list[NodeProto] = list(model.graph.node)
         self._pinned: set[str] = set()
         self._last = _last_reader(model)
+        self._dequantizations = _dequantizations(model)
         self._held = _inputs_of(model, samples)
         self._count = len(next(iter(self._held.values())))
 
@@ -120,6 +143,7 @@ class LayerwiseExecutor:
         other._model, other._nodes = model, list(model.graph.node)
         other._optimise = self._optimise if optimise is None else optimise
         other._pinned, other._last = set(), _last_reader(model)
+        other._dequantizations = _dequantizations(model)
         other._held = dict(self._held)  # what is held is never changed
         return other
 
@@ -147,16 +171,16 @@ class LayerwiseExecutor:
         """Run the nodes up to ``position`` (not that one itself); does nothing when it is past."""
         if position <= self.position:
             return
-        piece = self._piece(self.position, position, self._needed_after(position))
+        computed = self._places_for(position)  # tensor to run -> name and place of what is held
+        piece = self._piece(self.position, position, list(computed))
         self.position = position
-        if piece.graph.output:
-            names = [value.name for value in piece.graph.output]
-            computed = {name: SpooledArrays(self._in_memory) for name in names}
+        if computed:
             session = Session(piece, optimise=self._optimise)
             for feeds in self.feeds(session.input_names):
-                for name, value in zip(names, session.run(feeds, names), strict=True):
-                    computed[name].append(value)
-            self._held.update(computed)
+                values = session.run(feeds, list(computed))
+                for (_, arrays), value in zip(computed.values(), values, strict=True):
+                    arrays.append(value)
+            self._held.update(computed.values())
         self._forget()
 
     def rest(self) -> ModelProto:
@@ -184,6 +208,19 @@ class LayerwiseExecutor:
         nodes = self._nodes[self.position : end]
         return [name for node in nodes for name in node.output if name and name in needed]
 
+    def _places_for(self, end: int) -> dict[str, tuple[str, SpooledArrays]]:
+        """Return what is to be computed up to a node -> the tensor that is held, and where."""
+        needed = self._needed_after(end)
+        here = {name for node in self._nodes[self.position : end] for name in node.output}
+        places: dict[str, tuple[str, SpooledArrays]] = {}
+        for name in needed:
+            way = self._dequantizations.get(name)
+            if way is None or way.integers not in here or way.integers in {*needed, *places}:
+                places[name] = name, SpooledArrays(self._in_memory)
+            else:
+                places[way.integers] = name, SpooledArrays(self._in_memory, way)
+        return places
+
     def _piece(self, start: int, end: int, outputs: Sequence[str]) -> ModelProto:
         inputs = [_described(name, self._held[name][0]) for name in self._read(start, end)]
         return part_of(self._model, self._nodes[start:end], inputs, outputs)
@@ -203,6 +240,23 @@ def _inputs_of(model: ModelProto, samples: Iterable[Feeds]) -> dict[str, Spooled
     if not names or not len(held[names[0]]):
         raise no_samples()
     return held
+
+
+def _dequantizations(model: ModelProto) -> dict[str, Dequantization]:
+    """Return tensor name -> how it comes from integers with one constant scale."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    ways = {}
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear" or not {*node.input[1:]} <= constants.keys():
+            continue
+        if len(node.input) < 3:  # its integers may be of any type
+            continue
+        scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
+        if scale.size == zero_point.size == 1 and zero_point.itemsize < scale.itemsize:
+            ways[node.output[0]] = Dequantization(
+                node.input[0], scale.reshape(()), zero_point.reshape(())
+            )
+    return ways
 
 
 def _last_reader(model: ModelProto) -> dict[str, int]:

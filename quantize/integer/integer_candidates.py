@@ -33,8 +33,9 @@ from .left_wide import left_wide, planned_constants
 from .refitted_integers import refitted_integers
 from .sequential_bias import sequential_biases
 
-# samples that layers are refitted on: to compare, for the file, and those that are stored for it
-_FEW_TO_REFIT, _MOST_TO_REFIT, _STORED_TO_REFIT = 32, 96, 128
+# Samples that layers are refitted on, and those that are stored to choose them from. The model that
+# was compared on the held-out ones is not made again for the file, unless there were fewer.
+_TO_REFIT, _STORED_TO_REFIT = 64, 128
 _LEAST_TO_REFIT = 16  # with less auto does not try it
 
 
@@ -43,13 +44,11 @@ def apply_method(
     name: str,
     high_precision: tuple[str, ...] = (),
     dtype: str = "float16",
-    refit_on: int = _FEW_TO_REFIT,
 ) -> tuple[Plan, ModelProto]:
     """Return the plan and the model quantized by one method; notes how the layers were rounded.
 
     The tensors named by ``high_precision`` get the type ``dtype``. With int16 all weights are
     rounded to nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
-    Layers are refitted on ``refit_on`` samples at most.
     """
     method, graph, statistics = find_method(name), calibrated.graph, calibrated.statistics
     whole, integers = calibrated.placement, calibrated.format
@@ -92,7 +91,7 @@ def apply_method(
         symmetric=calibrated.task.symmetric,
         constants=planned_constants(graph, activations, symmetric=calibrated.task.symmetric),
     )
-    rounded = _integers(calibrated, plan, layers, method, refit_on)
+    rounded = _integers(calibrated, plan, layers, method)
     return plan, insert_qdq(graph.model, plan, rounded)
 
 
@@ -101,16 +100,16 @@ def _integers(
     plan: Plan,
     layers: Sequence[WeightedLayer],
     method: QuantizationMethod,
-    refit_on: int,
 ) -> dict[str, Rounded]:
     """Return layer name -> its integers, noted where they come from statistics alone."""
     task, graph, moments = calibrated.task, calibrated.graph, calibrated.statistics.moments
     if method.refits and calibrated.refit_samples is not None:
-        samples = calibrated.refit_samples.evenly(min(refit_on, samples_that_fit(layers)))
+        samples = calibrated.refit_samples.evenly(min(_TO_REFIT, samples_that_fit(layers)))
         seed, progress = task.seed, task.progress
         own = _refittable(calibrated, layers)
         others = [layer for layer in layers if layer not in own]
         rounded = rounded_layers(others, plan.activations, moments, method)
+        calibrated.rounded.clear()  # the memory is needed, and hardly anything is rounded after it
         return refitted_integers(
             graph, plan, own, rounded, samples, method, seed=seed, progress=progress
         )
@@ -167,9 +166,13 @@ class IntegerCandidates:
         samples = _stored(plain, plain.subset.passing(task.samples))
         self._plain = plain.observed_on(samples, len(task.samples))
         self._equalized: CalibratedModel | None = None
+        self._refitted: tuple[Plan, ModelProto] | None = None
 
     def candidate(self, method: str) -> tuple[Plan, ModelProto]:
-        return apply_method(self._model_for(method), method)
+        candidate = apply_method(self._model_for(method), method)
+        if find_method(method).refits:
+            self._refitted = candidate
+        return candidate
 
     def changes(self, method: str) -> bool:
         refit_samples = self._plain.refit_samples
@@ -203,10 +206,15 @@ class IntegerCandidates:
     def final(self, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
         calibrated = self._model_for(plan.method)
         self._plain = self._equalized = calibrated  # the other one takes memory
+        refitted, self._refitted = self._refitted, None
+        if refitted is not None and _is_as_planned(refitted[0], plan):
+            stored = calibrated.refit_samples
+            if not len(more) or (stored is not None and len(stored) >= _TO_REFIT):
+                return plan, refitted[1]
         if len(more):
             calibrated = calibrated.observed_on(_stored(calibrated, more), len(more))
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
-        again, model = apply_method(calibrated, plan.method, tensors, dtype, _MOST_TO_REFIT)
+        again, model = apply_method(calibrated, plan.method, tensors, dtype)
         return _with_tensors_of(replace(plan, samples=again.samples), again), model
 
     def layers(self, plan: Plan) -> tuple[WeightedLayer, ...]:
@@ -228,6 +236,11 @@ def _stored(calibrated: CalibratedModel, samples: Iterable[Feeds]) -> Iterable[F
     """Return the samples, of which those to refit on are stored as they pass."""
     refit_samples = calibrated.refit_samples
     return samples if refit_samples is None else refit_samples.passing(samples)
+
+
+def _is_as_planned(refitted: Plan, plan: Plan) -> bool:
+    """Return whether a candidate has the method and the types of a plan."""
+    return refitted.method == plan.method and refitted.activations == plan.activations
 
 
 def _with_tensors_of(plan: Plan, other: Plan) -> Plan:

@@ -17,9 +17,10 @@ from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.types import Array, Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
-from ..statistics.tensor_statistics import InputMoments
-from .layer_refit import Pull, RefitStep, Shortfall, refit_layers, refit_steps
+from ..statistics.tensor_statistics import POSITIONS, InputMoments
+from .layer_refit import RefitStep, refit_layers, refit_steps
 from .rounding import Rounded, with_layer_weights, with_rounded_weights
+from .shortfall import Pull, Shortfall
 
 # a layer, its weight as WeightedLayer.matrix, the moments of its inputs -> the rounded matrix
 RoundMatrix = Callable[[WeightedLayer, Float64, InputMoments], Float64]
@@ -47,7 +48,7 @@ def refitted_model(
     graph = Graph(model)
     rounded, shared = {layer.name for layer in layers}, shared or {}
     start = with_rounded_weights(model, shared)
-    steps, first = _steps(graph, rounded, shared)
+    steps = _steps(graph, rounded, shared)
     if not steps:
         return start
     student = with_layer_weights(
@@ -72,17 +73,13 @@ def refitted_model(
             lost = layer.matrix(layer.weight) - matrix
             _put(tensors[node.input[2]], layer.bias + shortfall.lost_mean(lost))
 
-    teacher_run = LayerwiseExecutor(model, samples)
-    teacher_run.run_until(first)
-    student_run = teacher_run.fork(student)
-    refit_layers(steps, teacher_run, student_run, put, pull=_PULL, seed=seed, progress=progress)
+    run = LayerwiseExecutor(student, samples)
+    refit_layers(steps, model, run, put, pull=_PULL, seed=seed, progress=progress)
     return student
 
 
-def _steps(
-    graph: Graph, rounded: Collection[str], shared: Collection[str]
-) -> tuple[list[RefitStep], int]:
-    """Return the layers to refit in graph order, from the first rounded one on, and its place.
+def _steps(graph: Graph, rounded: Collection[str], shared: Collection[str]) -> list[RefitStep]:
+    """Return the layers to refit in graph order, from the first rounded one on.
 
     Those that share a weight are left as they are.
     """
@@ -93,7 +90,7 @@ def _steps(
         if not shares_weight(graph, layer)
     ]
     first = min((places[name] for name in {*rounded, *shared}), default=len(places))
-    return [step for step in refit_steps(graph, own) if step.position >= first], first
+    return [step for step in refit_steps(graph, own, POSITIONS) if step.position >= first]
 
 
 def _put(tensor: TensorProto, value: Array) -> None:

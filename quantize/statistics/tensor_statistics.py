@@ -23,7 +23,7 @@ from ..numeric.histogram import Histogram
 
 # Positions of one image that count for a layer's second moments: neighbours say little new. Narrow
 # layers need fewer, as they have fewer moments.
-_POSITIONS, _FEW_POSITIONS, _NARROW = 64, 16, 64
+POSITIONS, FEW_POSITIONS, _NARROW = 64, 16, 64
 # columns wait until one large product is worth its call
 _PENDING_BYTES, _MOST_PENDING = 1 << 19, 1 << 10
 _MOST = 48  # samples of a subset
@@ -124,27 +124,21 @@ class InputMoments:
             self._flush()
         if self._waiting is None:
             room = min(_PENDING_BYTES // self._sum.size // 4, _MOST_PENDING)
-            self._waiting = self._with_ones(max(room, count))
+            self._waiting = np.empty((*self._sum.shape, max(room, count)), np.float32)
         places = slice(self._filled, self._filled + count)
-        self._waiting[:, :-1, places] = columns.reshape(*self._sum.shape, count)
+        self._waiting[:, :, places] = columns.reshape(*self._sum.shape, count)
         self._filled += count
-
-    def _with_ones(self, room: int) -> Float32:
-        """Return place for columns, with a row of ones at the end: times them they are summed."""
-        groups, size = self._sum.shape
-        columns = np.empty((groups, size + 1, room), np.float32)
-        columns[:, -1] = 1
-        return columns
 
     def _flush(self) -> None:
         if self._waiting is not None:
             columns = self._waiting[:, :, : self._filled]
-            products = product(columns[:, :-1], columns.transpose(0, 2, 1))
+            # with its own transpose: NumPy then computes one half and copies it
+            products = product(columns, columns.transpose(0, 2, 1))
             if products.dtype != self._products.dtype:
                 self._products = self._products.astype(np.float64)
             self._count += self._filled
-            self._sum += products[:, :, -1]
-            self._products += products[:, :, :-1]
+            self._sum += columns.sum(axis=2, dtype=products.dtype)
+            self._products += products
             self._waiting, self._filled = None, 0
 
     @property
@@ -152,6 +146,13 @@ class InputMoments:
         """Return the means, (groups * blocks, inputs)."""
         self._flush()
         return self._sum / max(self._count, 1)
+
+    @property
+    def variance(self) -> float:
+        """Return the mean variance of the inputs."""
+        self._flush()
+        squares = self._products.diagonal(axis1=1, axis2=2)
+        return float((squares / max(self._count, 1) - np.square(self.mean)).clip(0).mean())
 
     @property
     def covariance(self) -> Float64:
@@ -252,7 +253,7 @@ def collect_statistics(
         for name in inputs:
             lowest_of(values[name], name, place)
         for layer in read:
-            moments[layer.name].add(layer.columns(values[layer.x], _some_positions(layer, random)))
+            moments[layer.name].add(layer.columns(values[layer.x], some_positions(layer, random)))
 
     names = [*tensors, *(layer.x for layer in read)]
     total = len(samples) if isinstance(samples, Sized) else total
@@ -273,8 +274,11 @@ def collect_statistics(
     return replace(before, count=earlier + count)
 
 
-def _some_positions(layer: WeightedLayer, random: np.random.Generator) -> Array:
-    count = _FEW_POSITIONS if layer.width <= _NARROW else _POSITIONS
+def some_positions(
+    layer: WeightedLayer, random: np.random.Generator, few: int = FEW_POSITIONS
+) -> Array:
+    """Return the flat positions, in order, of one sample that count: ``few`` of a narrow layer."""
+    count = few if layer.width <= _NARROW else POSITIONS
     if layer.positions <= count:
         return np.arange(layer.positions)
     return np.sort(random.choice(layer.positions, count, replace=False, shuffle=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
@@ -11,6 +13,7 @@ from rockpress.core.errors import SamplesError
 from rockpress.core.session import Session
 from rockpress.core.streaming import layerwise as walking
 from rockpress.core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
+from rockpress.core.types import Array
 
 TEXT = """(float[1,3] x, float[1,3] z) => (float[1,3] early, float[1,3] y) {
         a = Add (x, one)
@@ -108,3 +111,44 @@ def test_arrays_of_any_shape_and_type_are_held() -> None:
         for kept, array in zip(held, arrays, strict=True):
             assert (kept.dtype, kept.shape) == (array.dtype, array.shape)
             np.testing.assert_array_equal(kept, array)
+
+
+@pytest.mark.parametrize("stops", [[2, 4, 7], [3, 5, 7], [1, 2, 3, 4, 5, 6, 7]])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16])
+def test_what_is_dequantized_is_held_as_integers(
+    kind: type, stops: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is bit for bit what the model computes in one, wherever it is stopped."""
+    written = list[np.dtype[Any]]()
+    append = SpooledArrays.append
+
+    def noting(self: SpooledArrays, array: Array) -> None:
+        written.append(array.dtype)
+        append(self, array)
+
+    monkeypatch.setattr(SpooledArrays, "append", noting)
+    zero: Array = np.array(3, kind)
+    model = model_of(
+        """(float[1,500] x) => (float[1,500] y, float[1,500] z) {
+        a = Relu (x)
+        q = QuantizeLinear (a, s, k)
+        d = DequantizeLinear (q, s, k)
+        b = Mul (d, d)
+        r = QuantizeLinear (b, s, k)
+        y = DequantizeLinear (r, s, k)
+        z = Sub (d, y) }""",
+        {"s": np.float32(0.037), "k": zero},
+        prepared=False,
+        opset=21,
+    )
+    samples = random_feeds({"x": (1, 500)}, 4)
+    expected = [Session(model, optimise=False).run(feeds, ["y", "z"]) for feeds in samples]
+    walk = LayerwiseExecutor(model, samples, optimise=False)
+    walk.keep(["d", "y", "z"])
+    for stop in stops:
+        walk.run_until(stop)
+    for index, (y, z) in enumerate(expected):
+        np.testing.assert_array_equal(walk.values("y")[index], y)
+        np.testing.assert_array_equal(walk.values("z")[index], z)
+    if stops == [3, 5, 7]:  # the first is behind d, the second between r and y
+        assert written.count(np.dtype(kind)) == 2 * len(samples)

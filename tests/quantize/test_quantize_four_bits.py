@@ -97,7 +97,7 @@ def test_the_best_method_is_kept(net: ModelProto, tmp_path: Path) -> None:
     plan = quantize(net, *paths, samples(60, 1), samples(8, 2), scheme="w4a16").plan
     assert set(plan.candidates) == {"gptq", "gptq-refit", "mse", "min-max"}
     # a later one that is as good but for chance is not taken
-    assert plan.candidates[plan.method] > max(plan.candidates.values()) - 0.1
+    assert plan.candidates[plan.method] > max(plan.candidates.values()) - 0.5
     assert plan.candidates["gptq"] > plan.candidates["min-max"] + 3
     others = samples(20, 3)
     db = sqnr_db([outputs(net, others)], [outputs(load_model(paths[0]), others)])

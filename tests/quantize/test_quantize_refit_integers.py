@@ -22,8 +22,8 @@ from rockpress.quantize.integer.refitted_integers import refitted_integers
 from rockpress.quantize.methods import find_method
 from rockpress.quantize.mixing.mixed_budget import MixedPrecision, parse_mixed
 from rockpress.quantize.quantize import preferred_first, quantize
-from rockpress.quantize.rendering.layer_refit import Shortfall
 from rockpress.quantize.rendering.plan import Plan, Tradeoff, read_plan
+from rockpress.quantize.rendering.shortfall import Shortfall
 from rockpress.quantize.trials.method_selection import MethodTrial, verdict_on
 
 Quantized = tuple[Plan, ModelProto]
@@ -211,11 +211,11 @@ def test_wide_layers_are_multiplied_sample_by_sample_to_the_same_end(
 
     monkeypatch.setattr(Shortfall, "add", counting)
     _, at_once = quantized(deep, "gptq-refit", samples)
-    assert max(counts) == 8 * 64
+    assert max(counts) == 8 * 16
     counts.clear()
     monkeypatch.setattr("rockpress.quantize.integer.refitted_integers._AT_ONCE", 0)
     _, one_by_one = quantized(deep, "gptq-refit", samples)
-    assert set(counts) == {64, 1}  # positions of a map, and of a vector
+    assert set(counts) == {16, 1}  # positions of a map, and of a vector
     for layer in layers_of(deep):
         first, second = steps_of(at_once, layer), steps_of(one_by_one, layer)
         assert np.mean(first != second) < 0.02  # sums in another order
@@ -254,6 +254,28 @@ def counted_refits(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     module = "rockpress.quantize.integer.integer_candidates"
     monkeypatch.setattr(f"{module}.refitted_integers", counting)
     return plans
+
+
+@pytest.mark.parametrize(("count", "passes"), [(80, 1), (40, 2)])
+def test_what_was_compared_is_the_file_unless_it_had_few_samples(
+    deep: ModelProto,
+    quantized: Callable[..., Quantized],
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    passes: int,
+) -> None:
+    plans = counted_refits(monkeypatch)
+    plan, model = quantized(deep, "auto", feeds(count, 1), feeds(16, 2))
+    assert find_method(plan.method).refits
+    assert len(plans) == passes
+    assert plan.samples == (count if passes == 1 else count + 16)
+    # either way the plan is that of the model
+    for tensor, activation in plan.activations.items():
+        scale = Graph(model).weights.get(f"{tensor}.scale")
+        assert scale is None or scale == pytest.approx(activation.scale)
+    named, _ = quantized(deep, "gptq-refit", feeds(count, 1))
+    assert named.samples == count
+    assert len(plans) == passes + 1  # nothing to compare it with, nothing to make again
 
 
 def test_choices_of_mixed_precision_are_compared_without_it(
