@@ -145,6 +145,7 @@ def _of_rknn(file: Path, name: str, warnings: list[Diagnostic]) -> list[OpenedRe
         toolkit=manifest.toolkit,
         bytes=size,
         digest=manifest.digests.get("source"),
+        origin=manifest.digests.get("origin"),
         cycles=manifest.cycles,
         latency=latency[0] if latency else None,
         throughput=throughput_figures(manifest),

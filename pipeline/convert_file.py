@@ -19,7 +19,7 @@ from ..convert.request import QUANTIZERS
 from ..core.diagnostics import in_order, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import staging
-from ..core.graphs.model import is_qdq, load_model, model_digest, save_model
+from ..core.graphs.model import is_qdq, load_model, save_model
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
@@ -119,7 +119,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         if exact is not None:
             warnings = (*warnings, *join_warnings(view_of(load_model(exact.path), None)))
         conversion = convert(request, progress)
-        digests = {"source": model_digest(recipe.model)}
+        digests = ready.digests
         if calib is not None:
             digests["calibration"] = calib.digest()
         scoring = _scoring(recipe, base, preprocess)

@@ -22,13 +22,15 @@ from ...core.errors import OptionError
 from ...core.graphs.determinism import require_deterministic
 from ...core.graphs.graph import Graph, computed_tensors, extract_until, fed_inputs, read_by, refill
 from ...core.graphs.joins import last_readers
-from ...core.graphs.model import is_qdq, load_model, parse_model
+from ...core.graphs.model import is_qdq, load_model, model_digest, parse_model
+from ...core.graphs.origin import note_origin, noted_origin
 from ...core.graphs.quantized_operators import require_float_operators
 from ...core.passes.constant_inputs import with_constant_inputs
 from ...core.passes.float_weights import stores_few_bits
 from ...core.passes.prepare import fixed_input_shapes, input_shapes_of, prepare_model
 from ...core.progress import Progress
 from ...core.types import Shape
+from ...quantize.schemes import marked_scheme
 from ..options.sample_options import ModelOptions
 from ..recipes.recipe import Recipe
 from ..recognition.raw_logits import raw_class_maps
@@ -40,7 +42,10 @@ _WHOLE = ModelOptions()
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A loaded model with fixed shapes: ``original`` as it is in the file, ``model`` folded."""
+    """A loaded model with fixed shapes: ``original`` as it is in the file, ``model`` folded.
+
+    The latter names the model that it was made from, where that is known: what is made of it does.
+    """
 
     path: Path
     original: ModelProto
@@ -50,6 +55,15 @@ class ReadyModel:
     def inputs(self) -> dict[str, Shape]:
         """Return input name -> fixed shape."""
         return fixed_input_shapes(self.model)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Return role -> digest for a manifest: of the file (source), of what it is from (origin).
+
+        The latter is that of the float model that other forms of it share; missing if not known.
+        """
+        origin = noted_origin(self.model)
+        return {"source": model_digest(self.path), **({"origin": origin} if origin else {})}
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -139,7 +153,23 @@ def ready_model(path: Path, options: ModelOptions = _WHOLE) -> ReadyModel:
     shapes = options.largest
     if options.size is not None:
         shapes = {**_sized(original, options.size), **shapes}
-    return ReadyModel(path, original, prepare_model(original, shapes))
+    origin = _origin_of(original, path)
+    model = prepare_model(original, shapes)
+    if origin is not None:
+        note_origin(model, origin)
+    return ReadyModel(path, original, model)
+
+
+def _origin_of(model: ModelProto, path: Path) -> str | None:
+    """Return the digest of what a model was made from, its file's own if it is an original.
+
+    None where it was quantized by a program that notes no such thing.
+    """
+    noted = noted_origin(model)
+    if noted is not None:
+        return noted
+    is_made = is_qdq(model) or stores_few_bits(model) or marked_scheme(model) is not None
+    return None if is_made else model_digest(path)
 
 
 def ready_candidate(path: Path, options: ModelOptions) -> ReadyModel:

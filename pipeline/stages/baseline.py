@@ -11,7 +11,7 @@ from ...accuracy.runners import measure_latency, run_onnxruntime
 from ...calibration_data.samples import Samples
 from ...core.diagnostics import Diagnostic
 from ...core.graphs.layers import macs_of
-from ...core.graphs.model import model_bytes, model_digest, parameter_count
+from ...core.graphs.model import model_bytes, parameter_count
 from ...core.graphs.output_parts import OutputPart, parts_of
 from ...core.results.model_figures import LatencyFigure, ModelRow
 from ...core.types import Array
@@ -45,7 +45,7 @@ class Baseline:
 
     def digests(self) -> dict[str, str]:
         """Return the digests of the model and of the samples, for the manifest."""
-        digests = {"source": model_digest(self.ready.path), "evaluation": self.evaluation.digest()}
+        digests = {**self.ready.digests, "evaluation": self.evaluation.digest()}
         if self.calib is not None:
             digests["calibration"] = self.calib.digest()
         return digests

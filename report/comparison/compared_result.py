@@ -22,9 +22,10 @@ class ComparedResult:
     """A target of a report, or a ``.rknn``, by what is shown of it; None where that is not known.
 
     ``name`` tells it from the others, ``model`` is its file's without the suffix, ``link`` a page
-    of its own. ``digest`` is that of the original model, ``original_bytes`` its size, ``samples``
-    the set that it was measured on, and ``memory`` what it takes on the chip. A result that failed
-    has an ``error``, and a ``.rknn`` no ``verdict``: no gate was asked of it.
+    of its own. ``digest`` is that of the model that was given, ``original_bytes`` its size,
+    ``origin`` the digest of the float model that it was made from, ``samples`` the set that it was
+    measured on, and ``memory`` what it takes on the chip. A result that failed has an ``error``,
+    and a ``.rknn`` no ``verdict``: no gate was asked of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ComparedResult:
     bytes: int | None = None
     original_bytes: int | None = None
     digest: str | None = None
+    origin: str | None = None
     parameters: int | None = None
     macs: int | None = None
     cycles: int | None = None

@@ -12,6 +12,7 @@ from ..text.similarity_text import agreement_text
 from ..text.units import UNKNOWN, count_text, counted, memory_cell, number_text, size_text
 from ..text.verdict import WORDS
 from .compared_result import AgainstFirst, ComparedResult, LayerChange, SideBySide
+from .side_by_side import is_same_model
 from .tradeoff import traded
 
 SHOWN_LAYERS = 10
@@ -33,8 +34,13 @@ class ComparisonTable:
 
 def comparison_lines(comparison: SideBySide) -> list[str]:
     """Return what all have in common, and what each is against the first."""
-    shared = _shared(comparison.results)
-    common = [f"all: {', '.join(shared.values())}"] if shared else []
+    first, *others = comparison.results
+    shared = list(_shared(comparison.results).values())
+    # where the name is the same, that is said already
+    names = {each.model for each in others} - {first.model}
+    if names and all(is_same_model(first, each) for each in others):
+        shared.insert(0, "made from one model")
+    common = [f"all: {', '.join(shared)}"] if shared else []
     return [*common, *_metric_lines(comparison.results)]
 
 

@@ -17,6 +17,7 @@ RatioBand = Callable[[str], float]
 _HINTS = {
     "compare-model": "sizes and times are of different networks, and each retention of its own "
     "original",
+    "compare-origin": "nothing beside them says what both are made from: times have both intervals",
     "compare-target": "cycles of two chips are not compared, and each time has its own band",
     "compare-samples": "their accuracy is not compared: measure them on the same samples",
     "compare-scale": "the ratio of the times is that of the estimates without their scales",
@@ -38,15 +39,23 @@ def side_by_side(
     )
 
 
-def is_same_model(first: ComparedResult, second: ComparedResult) -> bool:
-    """Return whether two results are of one original model, as far as can be told.
+def is_same_model(first: ComparedResult, second: ComparedResult) -> bool | None:
+    """Return whether two results are of one original model; None where that cannot be told.
 
-    That is by its digest where both have one, else by its file's name and size.
+    That is by the digests of the models that were given and of what those were made from, else by
+    the name and size of the file.
     """
-    if first.digest and second.digest:
-        return first.digest == second.digest
+    if first.origin and second.origin:
+        return first.origin == second.origin
+    digests = [{each.digest, each.origin} - {None} for each in (first, second)]
+    if all(digests):
+        return not digests[0].isdisjoint(digests[1]) or None
     sizes = {first.original_bytes, second.original_bytes} - {None}
-    return first.model == second.model and len(sizes) < 2
+    if first.model == second.model and len(sizes) < 2:
+        return True
+    # a .rknn has whatever name it was given, a report the name of its model
+    is_rknn = any(each.verdict is None for each in (first, second))
+    return None if is_rknn else False
 
 
 def _against(result: ComparedResult, first: ComparedResult, ratio_band: RatioBand) -> AgainstFirst:
@@ -55,7 +64,7 @@ def _against(result: ComparedResult, first: ComparedResult, ratio_band: RatioBan
     same_chip, same_measure = result.target == first.target, has_same_measure(first, result)
     accuracy = (result.accuracy, first.accuracy) if same_measure else (None, None)
     retentions = [each.retention.value if each.retention else None for each in (result, first)]
-    is_one = same_measure and is_same_model(first, result)
+    is_one = same_measure and bool(is_same_model(first, result))
     return AgainstFirst(
         result.name,
         _ratio(result.bytes, first.bytes),
@@ -140,6 +149,7 @@ def _differences(results: Sequence[ComparedResult]) -> list[Diagnostic]:
             names.setdefault(code, []).append(result.name)
     texts = {
         "compare-model": f"of another model than {first.name} ({first.model})",
+        "compare-origin": f"may be of another model than {first.name} ({first.model})",
         "compare-target": f"for another chip than {first.name} ({first.target})",
         "compare-samples": f"measured on other samples or with another metric than {first.name}",
         "compare-scale": f"timed at the scale of other measured models than {first.name}",
@@ -157,8 +167,10 @@ def _codes(result: ComparedResult, first: ComparedResult) -> list[str]:
         return []
     both_measured = result.accuracy is not None and first.accuracy is not None
     both_timed = result.latency is not None and first.latency is not None
+    same = is_same_model(first, result)
     holds = {
-        "compare-model": not is_same_model(first, result),
+        "compare-model": same is False,
+        "compare-origin": same is None,
         "compare-target": result.target != first.target,
         "compare-samples": both_measured and not has_same_measure(first, result),
         "compare-scale": both_timed and _scale(result) != _scale(first),

@@ -68,7 +68,7 @@ NOTHING_TO_GIVE = {
         *("baseline-model", "baseline-toolkit", "baseline-version", "baseline-samples"),
         *("baseline-target", "baseline-scale"),
         *("compare-model", "compare-target", "compare-samples", "compare-scale"),
-        *("compare-toolkit", "compare-manifest"),
+        *("compare-toolkit", "compare-manifest", "compare-origin"),
     ),
     "another model, or budget": (
         *("weight-underflow", "weight-dequantized", "plan-weights", "pruning-budget"),

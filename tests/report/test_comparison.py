@@ -197,9 +197,37 @@ def test_models_are_one_by_digest_or_by_name_and_size() -> None:
     first = results_of(report(), "a", "a")[0].result
     assert is_same_model(first, replace(first, original_bytes=None))
     assert not is_same_model(first, replace(first, model="n"))
-    built = replace(first, digest="0")
-    assert is_same_model(built, replace(built, model="n"))
-    assert not is_same_model(built, replace(built, digest="1"))
+
+
+def test_two_rknn_are_of_one_model_where_their_digests_say_so() -> None:
+    first = replace(results_of(report(), "a", "a")[0].result, verdict=None, digest="0", model="x")
+    original = replace(first, origin="0")
+    quantized = replace(first, model="q", digest="1", origin="0")
+    assert is_same_model(first, replace(first, model="n"))
+    for other in (original, first, replace(quantized, digest="2")):
+        assert is_same_model(quantized, other) and is_same_model(other, quantized)
+    assert is_same_model(original, replace(quantized, origin="3")) is False
+    # quantized elsewhere, an old manifest, none at all, and a report beside a .rknn
+    for other in (
+        replace(first, model="q", digest="1"),
+        replace(first, model="q", digest=None),
+        replace(first, model="q", digest=None, verdict="pass"),
+    ):
+        assert is_same_model(original, other) is None
+        assert is_same_model(other, original) is None
+
+
+def test_what_is_of_one_model_and_what_may_not_be_is_told() -> None:
+    first = replace(results_of(report(), "a", "a")[0].result, verdict=None, digest="0", origin="0")
+    quantized = replace(first, name="q", model="q", digest="1")
+    foreign = replace(quantized, name="f", origin=None)
+    found = side_by_side([OpenedResult(first), OpenedResult(quantized)], BANDS.__getitem__)
+    assert (codes(found), found.against[0].retention) == ([], 0.0)
+    assert comparison_lines(found)[0] == "all: made from one model, rk3588, w8a8"
+    found = side_by_side([OpenedResult(first), OpenedResult(foreign)], BANDS.__getitem__)
+    assert (codes(found), found.against[0].retention) == (["compare-origin"], None)
+    assert found.warnings[0].text == "f: may be of another model than a (m)"
+    assert comparison_lines(found)[0] == "all: rk3588, w8a8"
 
 
 # The front
