@@ -22,6 +22,7 @@ from ..report.text.family_text import cut_text, family_text
 from .default_metric import with_metric_of_labels
 from .families import AUTO, OFF
 from .family_recognition import family_of, match_at
+from .free_batches import note_free_batches
 from .options.option_table import options_of
 from .recipes.recipe import Recipe
 from .recognition.family import Cut, Setting, Settings
@@ -65,6 +66,7 @@ def fill_recipe(recipe: Recipe, verb: str, progress: Progress = SILENT) -> Fille
     """
     limit_to(recipe.toolkit.timeout)
     filled = _filled_by_family(recipe, verb, progress)
+    note_free_batches(filled.recipe, verb, progress)
     for idle in idle_options(recipe, filled.recipe, verb):
         progress.warn(idle)
     return replace(filled, recipe=with_metric_of_labels(filled.recipe, verb, progress))
