@@ -1,4 +1,4 @@
-"""Warnings on sets of samples: copies, overlap, one class, images that decoding changes."""
+"""Warnings on sets of samples: copies, overlap, one class, a scale, images that are changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..core.diagnostics import Diagnostic
 from .images.decode import ImageFacts, image_facts
 from .images.geometry import Size
+from .outlying_samples import outlying_samples
 from .samples import Samples
 from .sources.source_types import ImageArray, ImageFiles, ImageSource, TensorFiles
 
@@ -29,13 +30,21 @@ def sample_warnings(
     if evaluation is None:
         if calib is None:
             return ()
-        return (*_copies(calib, "calibration samples"), *_of_images(calib, seed))
+        return (
+            *_copies(calib, "calibration samples"),
+            *outlying_samples(calib),
+            *_of_images(calib, seed),
+        )
     labels, images = _of_labels(evaluation), _of_images(evaluation, seed)
-    if calib is None or calib is evaluation:
+    if calib is None:
         return (*labels, *_copies(evaluation, "samples"), *images)
+    outlying = outlying_samples(calib)
+    if calib is evaluation:
+        return (*labels, *_copies(evaluation, "samples"), *outlying, *images)
     return (
         *labels,
         *_copies(calib, "calibration samples"),
+        *outlying,
         *_copies(evaluation, "evaluation samples"),
         *_overlap(calib, evaluation),
         *images,

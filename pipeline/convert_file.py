@@ -9,6 +9,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..accuracy.metrics.metric_table import BoundMetric, bind_metric
+from ..calibration_data.hygiene import sample_warnings
 from ..calibration_data.preprocess import Preprocess
 from ..calibration_data.samples import Samples
 from ..convert.audit.audit_view import view_of
@@ -86,7 +87,10 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
     _require_scheme(recipe, quantization, ready)
     if plan is not None:
         require_carried(plan, quantization, target)
-    warnings = audit_target(
+    of_samples = () if calib is None else sample_warnings(calib, None, recipe.run.seed)
+    for warning in of_samples:
+        progress.warn(warning)
+    of_model = audit_target(
         ready,
         target,
         progress,
@@ -96,6 +100,7 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
         ranges=sample_ranges(ready, calib),
         keeps_parts_apart=plan is not None,
     )
+    warnings = (*of_samples, *of_model)
     progress.stage("convert")
     with staging(output.parent) as folder, scratch_folder() as work:
         model = work / f"{recipe.model.stem}.onnx"

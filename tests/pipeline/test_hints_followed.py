@@ -61,7 +61,7 @@ NOTHING_TO_GIVE = {
         *("preprocess-chance", "preprocess-small-images", "preprocess-alpha", "preprocess-16-bit"),
         *("preprocess-exif", "calibration-overlap", "calibration-copies", "evaluation-copies"),
         *("evaluation-one-class", "calibration-labels", "robustness-lost"),
-        "calibration-not-finite",
+        *("calibration-not-finite", "calibration-outlier"),
         "pruning-few-samples",
     ),
     "another report to compare with": (
