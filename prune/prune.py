@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf, isfinite
@@ -128,24 +128,33 @@ class Pruner:
         ``twin``, if there are samples to hold out.
         """
         plans = self._plans.plans(budget.share)
-        choice, name, best = None, next(iter(plans)), None
-        held_out = list(SampleSplit(self._samples, JUDGING, alone=True))
-        if held_out and (len(plans) > 1 or twin is not None):
-            rest = SampleSplit(self._samples, JUDGING)
-            error_of = error_on(self._teacher.model, held_out)
-            errors: dict[str, float] = {}
-            for each, plan in plans.items():
-                model = self._cut(plan, rest, self._twin)
-                errors[each] = error_of(model)
-                if best is None or _or_infinite(errors[each]) < _or_infinite(errors[name]):
-                    name, best = each, model
-            if len(plans) > 1:
-                choice = PlanChoice(name, MEASURE, errors)
+        held_out, choice, best = list(SampleSplit(self._samples, JUDGING, alone=True)), None, None
+        if held_out and len(plans) > 1:
+            choice, best = self._least_harm(plans, held_out)
+        elif held_out and twin is not None:  # with nothing to choose, its error tells nothing
+            best = self._cut_apart(*plans.values())
         if twin is not None and best is not None:
             save_model(best, twin)
-        plan = plans[name]
+        plan = plans[choice.plan] if choice else next(iter(plans.values()))
         result = self._write(budget, plan, self._cut(plan), output)
         return replace(result, choice=choice)
+
+    def _least_harm(
+        self, plans: Mapping[str, PrunePlan], held_out: Sequence[Feeds]
+    ) -> tuple[PlanChoice, ModelProto | None]:
+        """Return which plan does least harm on samples, and its model repaired without them."""
+        error_of = error_on(self._teacher.model, held_out)
+        name, best, errors = next(iter(plans)), None, dict[str, float]()
+        for each, plan in plans.items():
+            model = self._cut_apart(plan)
+            errors[each] = error_of(model)
+            if best is None or _or_infinite(errors[each]) < _or_infinite(errors[name]):
+                name, best = each, model
+        return PlanChoice(name, MEASURE, errors), best
+
+    def _cut_apart(self, plan: PrunePlan) -> ModelProto:
+        """Return the model of a plan, repaired without the samples that are held out."""
+        return self._cut(plan, SampleSplit(self._samples, JUDGING), self._twin)
 
     def teacher_after(self, result: PruneResult) -> Teacher:
         """Return the teacher for the Pruner that goes on with a result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,33 @@ def test_too_few_samples_to_hold_one_out(tmp_path: Path) -> None:
     result = prune(twins(), tmp_path / "a", samples(2), budget, cost=CostFunction(macs_cost, 4))
     assert result.choice is None
     assert macs_of(load_model(tmp_path / "a")) <= 0.7 * result.cost_before
+
+
+def test_where_there_is_no_choice_the_twin_is_written_and_not_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[ModelProto] = []
+
+    def watched(model: ModelProto, held_out: Samples) -> Callable[[ModelProto], float]:
+        evaluated.append(model)
+        return error_on(model, held_out)
+
+    monkeypatch.setattr("rockpress.prune.prune.error_on", watched)
+    budget, given = Budget("macs", 0.5), samples(200)
+    for allocation, times in (("uniform", 0), ("sensitivity", 1)):
+        pruner = Pruner(
+            twins(),
+            given,
+            cost=CostFunction(macs_cost, 4),
+            method=PruneMethod(allocation=allocation),
+        )
+        output, twin = tmp_path / f"{allocation}.onnx", tmp_path / f"{allocation}.twin.onnx"
+        result = pruner.prune(budget, output, twin)
+        assert (result.choice is not None, len(evaluated)) == (times > 0, times)
+        # repaired with three quarters of the samples, and no other plan
+        small, whole = load_model(twin), load_model(output)
+        assert macs_of(small) == macs_of(whole)
+        assert 0 < divergence_on(whole, given)(small) < 0.1
 
 
 def test_plans_are_judged_by_all_samples_and_outputs() -> None:
