@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..diagnostics import option
 from ..errors import ModelError
 from ..text_files import open_plain
 
@@ -36,7 +37,8 @@ class OtherFormat:
     """A format: what a file of it is called, and how to get an ONNX model.
 
     In ``export`` {file} is the file, {stem} its path without the ending, {folder} where it is,
-    {onnx} the file to write, and {weights} the name that files of Paddle share.
+    {onnx} the file to write, {weights} the name that files of Paddle share, and {plan} the option
+    of convert that takes the file.
     """
 
     name: str
@@ -50,6 +52,7 @@ class OtherFormat:
             "folder": path if path.is_dir() else path.parent,
             "onnx": path.with_suffix(".onnx"),
             "weights": next(path.glob("*.pdiparams"), path).stem,
+            "plan": option("plan", str(path)),
         }
         return ModelError(f"{path}: {self.name}, not an ONNX model", self.export.format(**names))
 
@@ -109,7 +112,7 @@ _PACKED = OtherFormat("a packed file", "unpack it, and give the ONNX model that 
 _RECIPE = OtherFormat("a recipe", "rockpress run takes it; give the model here")
 _PLAN = OtherFormat(
     "a plan of rockpress quantize",
-    "rockpress convert takes it as --plan beside the model that it is about; give the model here",
+    "rockpress convert takes it as {plan} beside the model that it is about; give the model here",
 )
 _WEB_PAGE = OtherFormat("a web page", "the download failed; fetch the model again")
 _LFS = OtherFormat("a pointer of Git LFS", "git lfs pull fetches the model itself")

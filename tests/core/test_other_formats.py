@@ -14,6 +14,7 @@ import pytest
 
 from commands import Run
 from graphs import small_cnn
+from rockpress.core.diagnostics import mentioned, python_phrase, speaking
 from rockpress.core.errors import ModelError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.graphs.other_formats import other_format
@@ -66,7 +67,7 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "p.toml": (
         b'# ours\nschema = 1\nscheme = "w4a16"\nsamples = 8\nmethod = "gptq"\nheld_out = 2\n',
         "plan",
-        "--plan beside the model",
+        "takes it as --plan p.toml beside the model",
     ),
     "m.toml": (b'model = "m.onnx"\n', "recipe", "rockpress run"),
     "page.onnx": (b"<!DOCTYPE html><html>", "web page", "download"),
@@ -110,6 +111,17 @@ def test_a_file_of_another_format(
         load_model(path)
     assert renamed or hint in caught.value.hint
     assert "\n" not in caught.value.message + caught.value.hint
+
+
+def test_the_option_that_takes_a_plan_is_said_in_the_reader_s_words(tmp_path: Path) -> None:
+    path = tmp_path / "it's a plan.toml"
+    path.write_bytes(FILES["p.toml"][0])
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert mentioned(caught.value.diagnostic.hint) == [("plan", str(path))]
+    with speaking(python_phrase):
+        assert f'takes it as plan="{path}" beside' in caught.value.hint
+    assert f"takes it as --plan {path} beside" in caught.value.hint
 
 
 @pytest.mark.parametrize(
