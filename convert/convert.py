@@ -42,7 +42,8 @@ from .toolkit_build import ToolkitBuild
 class Conversion(CompiledModel):
     """One finished conversion.
 
-    ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same.
+    ``path`` is None when no file was asked for; ``bytes`` is the size of the .rknn all the same,
+    ``bytes_before`` that of the model that a command was given, None where it was given none.
     ``outputs`` holds one float32 array for each model output, (samples, ...) without the model's
     own batch axis of 1, mapped from a file that is already gone; None when ``simulate`` was.
     ``closeness`` is that of the first samples, whatever they were taken from.
@@ -54,6 +55,7 @@ class Conversion(CompiledModel):
     warnings: tuple[Diagnostic, ...]
     seconds: float
     closeness: Closeness = UNKNOWN
+    bytes_before: int | None = None
 
 
 def convert(request: ConversionRequest, progress: Progress = SILENT) -> Conversion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from ..convert.audit.range_audit import join_warnings
 from ..convert.chips.targets import Target
 from ..convert.convert import Conversion, convert, with_scale
 from ..convert.request import QUANTIZERS
-from ..core.diagnostics import in_order, option
+from ..core.diagnostics import Diagnostic, in_order, option
 from ..core.errors import OptionError, RockpressError
 from ..core.files import staging
-from ..core.graphs.model import is_qdq, load_model, save_model
+from ..core.graphs.model import is_qdq, load_model, model_bytes, save_model
+from ..core.passes.float_weights import stores_few_bits
 from ..core.progress import SILENT, Progress
 from ..core.scratch import scratch_folder
 from ..quantize.rendering.plan import read_plan
@@ -137,7 +138,24 @@ def _converted(recipe: Recipe, output: Path, progress: Progress, pixels: bool) -
             write_board_code(rknn, manifest, recipe.convert.code)
     if quantized is not None:
         warnings = (*warnings, *weight_warnings(quantized.plan, ready.original))
-    return replace(conversion, path=output, warnings=in_order((*warnings, *conversion.warnings)))
+    conversion = replace(conversion, path=output, bytes_before=model_bytes(recipe.model))
+    warnings = (*warnings, *conversion.warnings, *_size_warnings(conversion, ready.original))
+    return replace(conversion, warnings=in_order(warnings))
+
+
+def _size_warnings(conversion: Conversion, given: ModelProto) -> Iterator[Diagnostic]:
+    """Yield the warning that a ``.rknn`` is larger than the float model that was given.
+
+    Than a quantized one it nearly always is, as such a file has hardly more than its weights.
+    """
+    before, after = conversion.bytes_before or 0, conversion.bytes
+    if after <= before or is_qdq(given) or stores_few_bits(given):
+        return
+    hint = "beside the weights it holds the NPU's commands, which are most of a small model"
+    if conversion.quantization == "float16":
+        hint += "; rockpress quantize makes it smaller"
+    text = f"larger than the model that was given, {after:,} bytes instead of {before:,}"
+    yield Diagnostic("result-larger", text, hint)
 
 
 def _scoring(

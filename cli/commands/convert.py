@@ -109,6 +109,7 @@ def _document(name: str, outcome: Conversion | RockpressError) -> dict[str, Any]
     return {
         "schema": o.SCHEMA,
         "path": str(outcome.path),
+        "bytes_before": outcome.bytes_before,
         "bytes": outcome.bytes,
         "target": outcome.target,
         "toolkit": outcome.toolkit,
@@ -126,7 +127,6 @@ def _show_one(name: str, outcome: Conversion | RockpressError) -> None:
     from ...pipeline.figures.build_figures import latency_figures, layer_rows, throughput_figures
     from ...pipeline.figures.judgements import judged_conversion
     from ...report.text.latency_text import bound_shares, build_lines, latency_text
-    from ...report.text.units import size_text
     from ...report.text.verdict import judgement_line
 
     if isinstance(outcome, RockpressError):
@@ -136,10 +136,20 @@ def _show_one(name: str, outcome: Conversion | RockpressError) -> None:
     shares = bound_shares((layer.bound, layer.ms) for layer in layer_rows(outcome))
     print_verdict(judgement_line(judged_conversion(outcome)))
     lines = [
-        f"{outcome.path}: {size_text(outcome.bytes)} for {outcome.target}, {outcome.quantization}, "
+        f"{outcome.path}: {_sizes(outcome)} for {outcome.target}, {outcome.quantization}, "
         f"rknn-toolkit2 {outcome.toolkit}",
         f"{outcome.cycles:,} cycles; latency {latency_text(latency[0]) if latency else 'unknown'}",
         *build_lines(latency, throughput_figures(outcome), shares),
         f"how to feed it: rockpress inspect {outcome.path}",
     ]
     print_lines(lines)
+
+
+def _sizes(outcome: Conversion) -> str:
+    """Return the size of the ``.rknn`` behind that of the model that was given, and if it grew."""
+    from ...report.text.units import size_text
+
+    before, after = outcome.bytes_before, size_text(outcome.bytes)
+    if before is None:
+        return after
+    return f"{size_text(before)} -> {after}{' (larger)' if outcome.bytes > before else ''}"

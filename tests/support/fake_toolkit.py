@@ -32,6 +32,7 @@ class FakeToolkit:
     version: str = "2.5.0"
     corrupts: Callable[[list[Array]], list[Array]] = lambda outputs: outputs
     bytes_of_float16: int = 400
+    bytes_of_int8: int = 400
     jobs: list[Any] = field(default_factory=list)
 
     def __call__(self, job: ToolkitJob, folder: Path, **_: object) -> BuildResult:
@@ -45,7 +46,9 @@ class FakeToolkit:
             error = ToolkitRaised("it raised")
             error.rule = self.raises_in
             raise error
-        size = 400 if "DequantizeLinear" in {n.op_type for n in model.graph.node} else 0
+        size = (
+            self.bytes_of_int8 if "DequantizeLinear" in {n.op_type for n in model.graph.node} else 0
+        )
         (folder / "model.rknn").write_bytes(b"RKNN" * (size or self.bytes_of_float16))
         off = tuple(job.config.get("disable_rules", ()))
         outputs = self.corrupts(self.simulated(model, job, folder)) if job.count else None
