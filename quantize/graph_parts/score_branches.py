@@ -12,9 +12,11 @@ from collections.abc import Callable, Collection
 from onnx import NodeProto
 
 from ...core.graphs.graph import Graph, read_by
+from ...core.graphs.joins import MOVING
 from .attention import WEIGHTED
 
 _SCORE, _OTHER = "score", "other"
+_MOVING = (*MOVING, "Concat")
 
 
 def score_branches(
@@ -29,15 +31,43 @@ def score_branches(
     """
     ends: dict[str, set[str]] = {name: {_OTHER} for name in graph.output_names}
     ends |= {name: {_SCORE} for name in logits if name in ends and is_open(name)}
-    before_layers: set[str] = set()
+    before_layers = _before_layers(graph)
     for node in reversed(graph.nodes):
         is_before_layers = bool(before_layers.intersection(node.output))
         reached = _reached(node, ends, is_before_layers, is_open)
         for name in read_by(node):
             ends.setdefault(name, set()).update(reached)
-        if is_before_layers or node.op_type in WEIGHTED:
-            before_layers.update(read_by(node))
     return {name for name in _behind_forks(graph, ends) if ends.get(name) == {_SCORE}}
+
+
+def score_layers(graph: Graph, logits: Collection[str] = ()) -> set[str]:
+    """Return the results of the last layers of such branches, whose values are the logits.
+
+    From there to the Sigmoid, or to the outputs named by ``logits``, values are only moved.
+    """
+    branches, inner = score_branches(graph, lambda _: True, logits), _before_layers(graph)
+
+    def are_logits(name: str) -> bool:
+        readers = graph.consumers.get(name, [])
+        return (bool(readers) or name in logits) and all(map(leads_to_scores, readers))
+
+    def leads_to_scores(node: NodeProto) -> bool:
+        if node.op_type == "Sigmoid":
+            return inner.isdisjoint(node.output)
+        read = (name for name in node.output if name in graph.consumers or name in logits)
+        return node.op_type in _MOVING and all(map(are_logits, read))
+
+    layers = (node.output[0] for node in graph.nodes if node.op_type in WEIGHTED)
+    return {name for name in layers if name in branches and are_logits(name)}
+
+
+def _before_layers(graph: Graph) -> set[str]:
+    """Return the tensors that a layer comes after."""
+    before: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.op_type in WEIGHTED or before.intersection(node.output):
+            before.update(read_by(node))
+    return before
 
 
 def _behind_forks(graph: Graph, ends: dict[str, set[str]]) -> set[str]:

@@ -14,7 +14,7 @@ from onnx import ModelProto
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range, SampleSet
 from ..graph_parts.placement import left_in_float, place
-from ..graph_parts.score_branches import score_branches
+from ..graph_parts.score_branches import score_branches, score_layers
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..methods import NEAREST, QuantizationMethod, find_method
 from ..mixing.activation_mix import mixed_activations
@@ -111,7 +111,15 @@ def _integers(
         rounded = rounded_layers(others, plan.activations, moments, method)
         calibrated.rounded.clear()  # the memory is needed, and hardly anything is rounded after it
         return refitted_integers(
-            graph, plan, own, rounded, samples, method, seed=seed, progress=progress
+            graph,
+            plan,
+            own,
+            rounded,
+            samples,
+            method,
+            logits=task.logits,
+            seed=seed,
+            progress=progress,
         )
     rounding = method.rounding.name
     before = calibrated.rounded.get(rounding)
@@ -128,10 +136,11 @@ def _refittable(
 ) -> list[WeightedLayer]:
     """Return the layers that may be refitted: each its own weight, and before more than scores.
 
-    Least squares shrink what is rarely large, which is just where a detector finds something.
+    Least squares shrink what is rarely large, which is just where a detector finds something. The
+    last layer before scores is fitted where these count.
     """
-    graph = calibrated.graph
-    branches = score_branches(graph, lambda _: True, calibrated.task.logits)
+    graph, logits = calibrated.graph, calibrated.task.logits
+    branches = score_branches(graph, lambda _: True, logits) - score_layers(graph, logits)
     return [
         layer for layer in layers if layer.name not in branches and not shares_weight(graph, layer)
     ]

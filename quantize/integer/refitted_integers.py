@@ -7,7 +7,7 @@ than they tell; the means that it moves the bias makes up for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds, Float64
+from ..graph_parts.score_branches import score_layers
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..methods import NEAREST, QuantizationMethod
 from ..rendering.layer_refit import RefitStep, refit_layers, refit_steps
@@ -45,6 +46,7 @@ def refitted_integers(
     samples: Iterable[Feeds],
     method: QuantizationMethod,
     *,
+    logits: Collection[str] = (),
     seed: int,
     progress: Progress = SILENT,
 ) -> dict[str, Rounded]:
@@ -52,8 +54,8 @@ def refitted_integers(
 
     The float and the quantized network run side by side on the ``samples``, which are read once.
     What the NPU does not round inside functions is not rounded here either. Of a sparse weight,
-    whose zeros stay, only the bias is refitted. The ``others`` stay as they are rounded. Raises
-    SamplesError when there are no samples.
+    whose zeros stay, only the bias is refitted. The ``others`` stay as they are rounded. ``logits``
+    are the outputs that a Sigmoid reads on the host. Raises SamplesError when there are no samples.
     """
     start = rounded_layers(layers, plan.activations, {}, replace(method, rounding=NEAREST))
     rounded = {**start, **others}
@@ -73,7 +75,8 @@ def refitted_integers(
         rounded.update(rounded_layers([layer], plan.activations, inputs, method))
         student.put(layer, rounded[layer.name])
 
-    steps = [student.step(step) for step in refit_steps(graph, layers, FEW_POSITIONS)]
+    scores = score_layers(graph, logits)
+    steps = [student.step(step) for step in refit_steps(graph, layers, FEW_POSITIONS, scores)]
     run = LayerwiseExecutor(student.model, samples, optimise=False, in_memory=_IN_MEMORY)
     refit_layers(
         steps,

@@ -30,12 +30,16 @@ from ...core.trim_heap import trim_heap
 from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..statistics.tensor_statistics import some_positions
+from .score_positions import positions_by_score
 from .shortfall import Pull, Shortfall, best_pull
 
 _HELD_OUT_EVERY = 4
 _WIDE = 512  # inputs, of whose moments there are so many that much memory is to be given back
 _BATCH = 8  # samples that are multiplied at once
 _IN_MEMORY = 1 << 16  # bytes of a layer's targets: there are as many as layers
+# Of a last layer before scores: what is found in few samples is no choice of a pull. With 0.1 and 1
+# as many boxes were left; what the squared error chooses, 10 as a rule, makes up for half as much.
+_SCORE_PULL = 0.3
 # of a layer's result on all samples: what two networks hold on the disk is about twice as much
 _MOST_BYTES, _LEAST_SAMPLES = 2.5e9, 16
 
@@ -46,7 +50,8 @@ class RefitStep:
 
     The layer may change before the node at ``position`` has run there. ``target`` is what the float
     network makes, and ``other`` is taken off that. Of a layer of few inputs ``few_positions`` of a
-    sample count.
+    sample count. With ``gives_scores`` the results are logits of scores, and are fitted where these
+    count.
     """
 
     layer: WeightedLayer
@@ -54,18 +59,26 @@ class RefitStep:
     target: str
     other: str
     few_positions: int
+    gives_scores: bool = False
 
 
 def refit_steps(
-    graph: Graph, layers: Collection[WeightedLayer], few_positions: int
+    graph: Graph,
+    layers: Collection[WeightedLayer],
+    few_positions: int,
+    scores: Collection[str] = (),
 ) -> list[RefitStep]:
-    """Return the layers to refit, in the order and by the names of their own graph."""
+    """Return the layers to refit, in the order and by the names of their own graph.
+
+    Those named by ``scores`` give logits of scores.
+    """
     places = {name: index for index, node in enumerate(graph.nodes) for name in node.output}
     steps = []
     for layer in layers:
         if layer.has_columns:
             target, other = residual_of(graph, layer.node) or (layer.name, "")
-            steps.append(RefitStep(layer, places[layer.name], target, other, few_positions))
+            place, gives_scores = places[layer.name], layer.name in scores
+            steps.append(RefitStep(layer, place, target, other, few_positions, gives_scores))
     return sorted(steps, key=lambda step: step.position)
 
 
@@ -96,8 +109,10 @@ def refit_layers(
     for done, step in enumerate(steps):
         progress.step("refit layers", done, len(steps))
         student.run_until(step.position)
-        gather = partial(_missing, step, targets.pop(0), student, most_bytes, seed)
-        shortfall, matrix = _refitted(step.layer, len(student), gather, pull)
+        results = targets.pop(0)
+        places = _places(step, results, seed)
+        gather = partial(_missing, step, results, places, student, most_bytes)
+        shortfall, matrix = _refitted(step, len(student), gather, pull)
         if step.layer.width >= _WIDE:
             trim_heap()
         put(step, shortfall, matrix)
@@ -108,12 +123,17 @@ def refit_layers(
 def _targets(
     steps: Sequence[RefitStep], teacher: ModelProto, student: LayerwiseExecutor, seed: int
 ) -> list[SpooledArrays]:
-    """Return for each layer what the float network makes of the samples, where it is fitted."""
+    """Return for each layer what the float network makes of the samples, where it is fitted.
+
+    Of one that gives scores that is everything, as they say where it is.
+    """
     targets = [SpooledArrays(_IN_MEMORY) for _ in steps]
 
     def take(values: Mapping[str, Array]) -> None:
         for step, own in zip(steps, targets, strict=True):
-            own.append(_results(step.layer, values[step.target], _places(step, len(own), seed)))
+            is_whole = step.gives_scores
+            at = _every(step.layer) if is_whole else _place(step, seed, len(own))
+            own.append(_results(step.layer, values[step.target], at))
 
     inputs = [value.name for value in fed_inputs(teacher.graph)]
     stream(teacher, [step.target for step in steps], student.feeds(inputs), take, is_checked=False)
@@ -121,10 +141,13 @@ def _targets(
 
 
 def _refitted(
-    layer: WeightedLayer, count: int, gather: Callable[[Sequence[int]], Shortfall], pull: Pull
+    step: RefitStep, count: int, gather: Callable[[Sequence[int]], Shortfall], pull: Pull
 ) -> tuple[Shortfall, Float64]:
     """Return what a layer lacks on all samples, and its matrix, the pull chosen on a quarter."""
-    every = range(count)
+    layer, every = step.layer, range(count)
+    if step.gives_scores:
+        whole = gather(every)
+        return whole, whole.refitted(layer, _SCORE_PULL)
     if count < pull.least_held_out * _HELD_OUT_EVERY:
         whole = gather(every)
         return whole, whole.refitted(layer, pull.otherwise)
@@ -147,9 +170,9 @@ def _refitted(
 def _missing(
     step: RefitStep,
     targets: SpooledArrays,
+    places: Callable[[int], Array],
     student: LayerwiseExecutor,
     most_bytes: float,
-    seed: int,
     samples: Sequence[int],
 ) -> Shortfall:
     """Return what a layer lacks on some of the samples, at some positions."""
@@ -158,14 +181,15 @@ def _missing(
     weight = layer.matrix(layer.weight)
     bias = 0 if layer.bias is None else layer.bias.reshape(layer.groups, -1, 1)
     inputs = student.values(layer.x)
-    places = len(_places(step, 0, seed))
-    batch = _BATCH if layer.groups * layer.width * places * 4 * _BATCH <= most_bytes else 1
+    most = max(len(places(index)) for index in (samples if step.gives_scores else samples[:1]))
+    size = layer.groups * layer.width * most * 4
+    batch = _BATCH if size * _BATCH <= most_bytes else 1
     for start in range(0, len(samples), batch):
         columns, results = [], []
         for index in samples[start : start + batch]:
-            at = _places(step, index, seed)
+            at = places(index)
             columns.append(layer.columns(inputs[index], at))
-            target = targets[index]
+            target = targets[index][:, :, at] if step.gives_scores else targets[index]
             if step.other:
                 target = target - _results(layer, student.values(step.other)[index], at)
             results.append(target)
@@ -174,10 +198,26 @@ def _missing(
     return gathered
 
 
-def _places(step: RefitStep, index: int, seed: int) -> Array:
-    """Return the flat positions of a sample at which a layer is fitted: the same at any time."""
+def _places(step: RefitStep, results: SpooledArrays, seed: int) -> Callable[[int], Array]:
+    """Return what gives the flat positions of a sample, by its index, at which a layer is fitted.
+
+    ``results`` are the float network's, of a layer of scores at all positions.
+    """
+    if not step.gives_scores:
+        return partial(_place, step, seed)
+    logits = (each.reshape(-1, each.shape[-1]) for each in results)
+    random = np.random.default_rng([seed, step.position])
+    return positions_by_score(logits, random).__getitem__
+
+
+def _place(step: RefitStep, seed: int, index: int) -> Array:
+    """Return the positions of a layer without scores: the same at any time."""
     random = np.random.default_rng([seed, step.position, index])
     return some_positions(step.layer, random, step.few_positions)
+
+
+def _every(layer: WeightedLayer) -> Array:
+    return np.arange(layer.positions)
 
 
 def _results(layer: WeightedLayer, y: Array, at: Array) -> Array:

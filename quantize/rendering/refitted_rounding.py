@@ -16,6 +16,7 @@ from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.types import Array, Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
+from ..graph_parts.score_branches import score_layers
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..statistics.tensor_statistics import POSITIONS, InputMoments
 from .layer_refit import RefitStep, refit_layers, refit_steps
@@ -35,6 +36,7 @@ def refitted_model(
     round_matrix: RoundMatrix,
     *,
     shared: Mapping[str, Rounded] | None = None,
+    logits: Collection[str] = (),
     seed: int,
     progress: Progress = SILENT,
 ) -> ModelProto:
@@ -43,12 +45,13 @@ def refitted_model(
     ``samples`` are read once; both networks run side by side on them, each layer once. A layer
     without a bias of its own or of more inputs than are treated together is rounded as it is.
     A weight of several layers is not refitted: it is as ``shared`` has these, by name, rounded.
+    ``logits`` are the outputs that a Sigmoid reads on the host: see score_branches.
     Raises SamplesError when there are no samples.
     """
     graph = Graph(model)
     rounded, shared = {layer.name for layer in layers}, shared or {}
     start = with_rounded_weights(model, shared)
-    steps = _steps(graph, rounded, shared)
+    steps = _steps(graph, rounded, shared, logits)
     if not steps:
         return start
     student = with_layer_weights(
@@ -78,7 +81,9 @@ def refitted_model(
     return student
 
 
-def _steps(graph: Graph, rounded: Collection[str], shared: Collection[str]) -> list[RefitStep]:
+def _steps(
+    graph: Graph, rounded: Collection[str], shared: Collection[str], logits: Collection[str]
+) -> list[RefitStep]:
     """Return the layers to refit in graph order, from the first rounded one on.
 
     Those that share a weight are left as they are.
@@ -90,7 +95,8 @@ def _steps(graph: Graph, rounded: Collection[str], shared: Collection[str]) -> l
         if not shares_weight(graph, layer)
     ]
     first = min((places[name] for name in {*rounded, *shared}), default=len(places))
-    return [step for step in refit_steps(graph, own, POSITIONS) if step.position >= first]
+    steps = refit_steps(graph, own, POSITIONS, score_layers(graph, logits))
+    return [step for step in steps if step.position >= first]
 
 
 def _put(tensor: TensorProto, value: Array) -> None:

@@ -102,7 +102,7 @@ class FourBitCandidates:
     def __init__(self, task: Calibration) -> None:
         graph = Graph(task.model)
         layers = layers_from(graph, weighted_nodes(graph))
-        self._model, self._seed = task.model, task.seed
+        self._model, self._seed, self._logits = task.model, task.seed, task.logits
         self._layers = four_bit_layers(graph)
         require_quantizable(task.model, [layer.node for layer in self._layers])
         self._progress = task.progress
@@ -188,6 +188,7 @@ class FourBitCandidates:
             samples,
             round_matrix,
             shared=self._rounded(shared, name),
+            logits=self._logits,
             seed=self._seed,
             progress=self._progress,
         )

@@ -20,6 +20,7 @@ from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.refitted_rounding import refitted_model
 from rockpress.quantize.rendering.rounding import Rounded, with_rounded_weights
+from rockpress.quantize.rendering.score_positions import positions_by_score
 from rockpress.quantize.schemes.w4a16 import LIMIT
 from rockpress.quantize.statistics.tensor_statistics import InputMoments, SampleSubset
 
@@ -244,3 +245,41 @@ def test_a_subset_of_few_has_them_all() -> None:
     list(subset.passing({"x": np.array([i])} for i in range(5)))
     assert [int(each["x"][0]) for each in subset.evenly(9)] == [0, 1, 2, 3, 4]
     assert [int(each["x"][0]) for each in subset.evenly(2)] == [0, 2]
+
+
+HEAD = (
+    "(float[1,2,16,16] x) => (float[1,1,16,16] b, float[1,1,16,16] c) {"
+    " f = Conv (x, w) b = Conv (f, v) h = Conv (f, u) r = Relu (h) c = Conv (r, t, k) }"
+)
+ONE = np.ones((1, 1, 1, 1))
+
+
+def frames(count: int, seed: int) -> Samples:
+    """Return noise, and in every fourth sample a few pixels where both channels are large."""
+    random = np.random.default_rng(seed)
+    made = random.standard_normal((count, 2, 16, 16)).astype(np.float32)
+    for frame in made[::4]:
+        frame[:, random.integers(16, size=4), random.integers(16, size=4)] += 7
+    return [{"x": frame[None]} for frame in made]
+
+
+def test_every_sample_is_drawn_from() -> None:
+    empty, found = np.full((2, 40), -60.0), np.full((2, 40), 3.0)
+    drawn = positions_by_score([empty, found, empty + 1], np.random.default_rng(0))
+    assert [len(each) for each in drawn] == [1, 120, 1]
+
+
+def test_scores_stay_where_something_is_found() -> None:
+    """Rounding loses the second channel, which tells nothing but where something is found."""
+    weights = {"w": np.array([1, 0.15]).reshape(1, 2, 1, 1), "v": ONE, "u": 2 * ONE, "t": ONE / 2}
+    model = model_of(HEAD, {**weights, "k": np.full(1, -8.0)})
+    layers = [layers_of(model)[name] for name in "fbhc"]
+
+    def lost(logits: tuple[str, ...]) -> float:
+        """Return by how much logits are too small where the float network finds something."""
+        rounded = refitted_model(model, layers, frames(40, 1), crude, logits=logits, seed=0)
+        pairs = [[Session(each).run(x)[1] for each in (model, rounded)] for x in frames(40, 2)]
+        expected, reached = np.stack(pairs, axis=1)
+        return float((expected - reached)[expected > -1].mean())
+
+    assert lost(()) > 0.3 and abs(lost(("c",))) < 0.2 * lost(())

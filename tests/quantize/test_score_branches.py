@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from graphs import model_of, random_feeds
+from graphs import Weights, model_of, random_feeds
 from rockpress.core.graphs.graph import Graph
 from rockpress.core.types import Array
-from rockpress.quantize.graph_parts.score_branches import score_branches
+from rockpress.quantize.graph_parts.score_branches import score_branches, score_layers
 from rockpress.quantize.integer.refitted_integers import refitted_integers
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan
 from rockpress.quantize.rendering.rounding import Rounded
 
 SHAPE = "float[1,4,32,32]"
-WEIGHTS = {name: (4, 4, 1, 1) for name in ("w", "v", "u", "t")}
+WEIGHTS: Weights = {name: (4, 4, 1, 1) for name in ("w", "v", "u", "t")}
 # f is read by boxes and classes; the classes have a layer of their own
 HEAD = "f = Conv (x, w) b = Conv (f, v) h = Conv (f, u) r = Relu (h) c = Conv (r, t)"
 
@@ -64,6 +64,30 @@ def test_the_host_may_compute_the_scores() -> None:
     assert score_branches(graph, lambda name: name != "c", ("c",)) == set()
 
 
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("s = Sigmoid (c)", {"c"}),
+        ("d = Reshape (c, flat) e = Concat <axis=1> (d, d) s = Sigmoid (e)", {"c"}),
+        ("d, e = Split <axis=1> (c) s = Sigmoid (d) z = Sigmoid (e)", {"c"}),
+        # the Sigmoid reads other values than the layer gives
+        ("d = Mul (c, two) e = Add (c, d) s = Sigmoid (e)", set()),
+        ("d = Relu (c) z = Sigmoid (c) s = Sigmoid (d)", set()),
+    ],
+    ids=["at once", "moved", "in two", "scaled", "cut off"],
+)
+def test_last_layers_by_hand(end: str, expected: set[str]) -> None:
+    text = f"({SHAPE} x) => ({SHAPE} b, {SHAPE} s) {{ {HEAD} {end} }}"
+    constants: Weights = {**WEIGHTS, "two": np.float32(2), "flat": np.array([1, 4, -1])}
+    graph = Graph(model_of(text, constants))
+    assert score_layers(graph) == expected
+
+
+def test_the_last_layer_may_end_the_model() -> None:
+    graph = Graph(net(HEAD, "b", "c"))
+    assert score_layers(graph, ("c",)) == {"c"} and score_layers(graph) == set()
+
+
 def feeds_with_an_object(model: ModelProto) -> list[dict[str, Array]]:
     """Return samples of which one has a single pixel that is several times larger."""
     feeds = random_feeds(model, 12)
@@ -96,7 +120,7 @@ def test_what_ends_by_itself_goes_on_to_its_end_alone(tmp_path: Path) -> None:
     assert 4 < plan["r"].high <= 6
 
 
-def test_the_layers_of_scores_are_not_refitted(
+def test_inner_layers_of_scores_are_not_refitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # what stays as it is has GPTQ's own integers: those of the same method without a refit
@@ -111,8 +135,7 @@ def test_the_layers_of_scores_are_not_refitted(
     module = "rockpress.quantize.integer.integer_candidates"
     monkeypatch.setattr(f"{module}.refitted_integers", noting)
     plan_of(model, tmp_path, ("c",), "gptq-refit")
-    assert set(integers["others"]) == {"h", "c"} and set(integers["all"]) == set("fbhc")
-    for name, layer in integers["others"].items():
-        assert np.array_equal(integers["all"][name].steps, layer.steps)
+    assert set(integers["others"]) == {"h"} and set(integers["all"]) == set("fbhc")
+    assert np.array_equal(integers["all"]["h"].steps, integers["others"]["h"].steps)
     plan_of(model, tmp_path, method="gptq-refit")
     assert integers["others"] == {}
