@@ -181,9 +181,9 @@ def _missing(
     weight = layer.matrix(layer.weight)
     bias = 0 if layer.bias is None else layer.bias.reshape(layer.groups, -1, 1)
     inputs = student.values(layer.x)
-    most = max(len(places(index)) for index in (samples if step.gives_scores else samples[:1]))
-    size = layer.groups * layer.width * most * 4
-    batch = _BATCH if size * _BATCH <= most_bytes else 1
+    size = layer.groups * layer.width * len(places(samples[0])) * 4
+    is_large = size * _BATCH > most_bytes or step.gives_scores  # many positions of some
+    batch = 1 if is_large else _BATCH
     for start in range(0, len(samples), batch):
         columns, results = [], []
         for index in samples[start : start + batch]:
