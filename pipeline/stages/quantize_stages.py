@@ -87,4 +87,4 @@ class CheckQuantized(Stage):
 
     def measure(self, run: TargetRun, figures: TargetFigures, progress: Progress) -> None:
         if run.quantized is not None:
-            figures.add_onnx("quantized", run.quantized.path, run, progress, optimise=False)
+            figures.add_onnx("quantized", run.quantized.path, run, progress, is_quantized=True)
