@@ -63,12 +63,19 @@ class TargetFigures:
         )
 
     def add_onnx(
-        self, name: str, path: Path, run: TargetRun, progress: Progress, *, is_quantized: bool = False
+        self,
+        name: str,
+        path: Path,
+        run: TargetRun,
+        progress: Progress,
+        *,
+        is_quantized: bool = False,
     ) -> None:
         """Run an ONNX form of the model on this host; its outputs go into the drift."""
         evaluation = run.evaluation
         outputs = run_onnxruntime(path, evaluation, keeps_scales=is_quantized, progress=progress)
-        latency = LatencyFigure("host", measure_latency(path, evaluation, optimise=not is_quantized))
+        milliseconds = measure_latency(path, evaluation, optimise=not is_quantized)
+        latency = LatencyFigure("host", milliseconds)
         row = ModelRow(name, run.shown(path), model_bytes(path), latency=(latency,))
         self.add_form(row, outputs, run, "onnxruntime")
 
