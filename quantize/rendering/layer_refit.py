@@ -205,9 +205,8 @@ def _places(step: RefitStep, results: SpooledArrays, seed: int) -> Callable[[int
     """
     if not step.gives_scores:
         return partial(_place, step, seed)
-    logits = (each.reshape(-1, each.shape[-1]) for each in results)
     random = np.random.default_rng([seed, step.position])
-    return positions_by_score(logits, random).__getitem__
+    return positions_by_score(results, random).__getitem__
 
 
 def _place(step: RefitStep, seed: int, index: int) -> Array:

@@ -24,8 +24,9 @@ _LOWEST = -50.0  # a logit: what it adds to _LEAST is nothing
 def positions_by_score(logits: Iterable[Array], random: np.random.Generator) -> list[Array]:
     """Return the flat positions of each sample to fit to, one drawn several times as often there.
 
-    ``logits`` are the float network's, (outputs, positions) of each sample. A position counts by
-    the highest of its scores. All samples together get so many a sample, each at least one.
+    ``logits`` are the float network's, (..., positions) of each sample; they are read twice, one
+    sample in memory at a time. A position counts by the highest of its scores. All samples together
+    get so many a sample, each at least one.
 
     >>> logits = np.full((1, 100), -9.0)
     >>> logits[0, 7] = 0.0
@@ -33,17 +34,23 @@ def positions_by_score(logits: Iterable[Array], random: np.random.Generator) -> 
     >>> len(drawn), int((drawn == 7).sum()) > 80
     (100, True)
     """
-    weights = np.stack([_weights(each) for each in logits])
-    count, positions = weights.shape
-    most = count * min(positions, _POSITIONS)
-    ends = np.floor(np.cumsum(weights) * (most / weights.sum()) + random.random())
-    times = np.diff(ends, prepend=0).astype(np.int64).reshape(weights.shape)
-    missed = np.flatnonzero(times.sum(axis=1) == 0)
-    times[missed, weights[missed].argmax(axis=1)] = 1
-    return [np.repeat(np.arange(positions), each) for each in times]
+    totals, most = [], 0
+    for each in logits:
+        totals.append(_weights(each).sum())
+        most += min(each.shape[-1], _POSITIONS)
+    scale, drawn, reached = most / sum(totals), [], random.random()
+    for each, total in zip(logits, totals, strict=True):
+        weights = _weights(each)
+        ends = np.floor(reached + scale * np.cumsum(weights)).astype(np.int64)
+        times = np.diff(ends, prepend=int(reached))
+        reached += scale * total
+        places = np.repeat(np.arange(len(times)), times)
+        drawn.append(places if len(places) else np.asarray([weights.argmax()]))
+    return drawn
 
 
 def _weights(logits: Array) -> Float64:
     """Return what every position counts, (positions,)."""
-    highest = np.maximum(logits.max(axis=0).astype(np.float64), _LOWEST)
+    highest = logits.reshape(-1, logits.shape[-1]).max(axis=0).astype(np.float64)
+    highest = np.maximum(highest, _LOWEST)
     return np.asarray(1 / (1 + np.exp(-highest)) + _LEAST)
