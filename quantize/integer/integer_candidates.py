@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from onnx import ModelProto
 
@@ -178,16 +179,18 @@ class IntegerCandidates:
         self._refitted: tuple[Plan, ModelProto] | None = None
 
     def candidate(self, method: str) -> tuple[Plan, ModelProto]:
-        candidate = apply_method(self._model_for(method), method)
-        if find_method(method).refits:
-            self._refitted = candidate
-        return candidate
+        if not find_method(method).refits:
+            return apply_method(self._model_for(method), method)
+        if not find_method(method).equalized:
+            self._equalized = None  # a refit takes memory, and this can be made again
+        self._refitted = apply_method(self._model_for(method), method)
+        return self._refitted
 
     def changes(self, method: str) -> bool:
         refit_samples = self._plain.refit_samples
         if find_method(method).refits:
             return refit_samples is not None and len(refit_samples) >= _LEAST_TO_REFIT
-        return not find_method(method).equalized or bool(self._model_for(method).factors)
+        return not find_method(method).equalized or bool(self._factors)
 
     def mixed(self, plan: Plan, held_out: HeldOut, mixed: MixedPrecision) -> Plan:
         """Return the plan of the best choice; choices are compared without a refit of each."""
@@ -234,11 +237,15 @@ class IntegerCandidates:
         if not find_method(method).equalized:
             return self._plain
         if self._equalized is None:
-            # a method that was named is not asked whether it pays
-            least = {"least_db": 0.0} if len(self._task.methods) == 1 else {}
-            factors = equalization(self._task.model, self._plain.subset, **least)
-            self._equalized = equalized_model(self._plain, factors)
+            self._equalized = equalized_model(self._plain, self._factors)
         return self._equalized
+
+    @cached_property
+    def _factors(self) -> dict[str, tuple[float, ...]]:
+        """Return what the channels of a tensor are to be divided by, by its name."""
+        # a method that was named is not asked whether it pays
+        least = {"least_db": 0.0} if len(self._task.methods) == 1 else {}
+        return equalization(self._task.model, self._plain.subset, **least)
 
 
 def _stored(calibrated: CalibratedModel, samples: Iterable[Feeds]) -> Iterable[Feeds]:
