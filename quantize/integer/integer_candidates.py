@@ -35,8 +35,9 @@ from .refitted_integers import refitted_integers
 from .sequential_bias import sequential_biases
 
 # Samples that layers are refitted on, and those that are stored to choose them from. The model that
-# was compared on the held-out ones is not made again for the file, unless there were fewer.
-_TO_REFIT, _STORED_TO_REFIT = 64, 128
+# was compared on the held-out ones is not made again for the file, unless there were fewer or its
+# types change: then it may as well be of more.
+_TO_REFIT, _MOST_TO_REFIT, _STORED_TO_REFIT = 64, 96, 128
 _LEAST_TO_REFIT = 16  # with less auto does not try it
 
 
@@ -45,11 +46,13 @@ def apply_method(
     name: str,
     high_precision: tuple[str, ...] = (),
     dtype: str = "float16",
+    refit_on: int = _TO_REFIT,
 ) -> tuple[Plan, ModelProto]:
     """Return the plan and the model quantized by one method; notes how the layers were rounded.
 
     The tensors named by ``high_precision`` get the type ``dtype``. With int16 all weights are
     rounded to nearest, biases uncorrected: what takes int16 to the chip rounds the weights itself.
+    Layers are refitted on ``refit_on`` samples at most.
     """
     method, graph, statistics = find_method(name), calibrated.graph, calibrated.statistics
     whole, integers = calibrated.placement, calibrated.format
@@ -92,7 +95,7 @@ def apply_method(
         symmetric=calibrated.task.symmetric,
         constants=planned_constants(graph, activations, symmetric=calibrated.task.symmetric),
     )
-    rounded = _integers(calibrated, plan, layers, method)
+    rounded = _integers(calibrated, plan, layers, method, refit_on)
     return plan, insert_qdq(graph.model, plan, rounded)
 
 
@@ -101,11 +104,12 @@ def _integers(
     plan: Plan,
     layers: Sequence[WeightedLayer],
     method: QuantizationMethod,
+    refit_on: int,
 ) -> dict[str, Rounded]:
     """Return layer name -> its integers, noted where they come from statistics alone."""
     task, graph, moments = calibrated.task, calibrated.graph, calibrated.statistics.moments
     if method.refits and calibrated.refit_samples is not None:
-        samples = calibrated.refit_samples.evenly(min(_TO_REFIT, samples_that_fit(layers)))
+        samples = calibrated.refit_samples.evenly(min(refit_on, samples_that_fit(layers)))
         seed, progress = task.seed, task.progress
         own = _refittable(calibrated, layers)
         others = [layer for layer in layers if layer not in own]
@@ -226,7 +230,7 @@ class IntegerCandidates:
         if len(more):
             calibrated = calibrated.observed_on(_stored(calibrated, more), len(more))
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
-        again, model = apply_method(calibrated, plan.method, tensors, dtype)
+        again, model = apply_method(calibrated, plan.method, tensors, dtype, _MOST_TO_REFIT)
         return _with_tensors_of(replace(plan, samples=again.samples), again), model
 
     def layers(self, plan: Plan) -> tuple[WeightedLayer, ...]:
