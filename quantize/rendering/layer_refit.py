@@ -40,7 +40,7 @@ _IN_MEMORY = 1 << 16  # bytes of a layer's targets: there are as many as layers
 # Of a last layer before scores: what is found in few samples is no choice of a pull. With 0.1 and 1
 # as many boxes were left; what the squared error chooses, 10 as a rule, makes up for half as much.
 _SCORE_PULL = 0.3
-# of a layer's result on all samples: what two networks hold on the disk is about twice as much
+# of a layer's result on all samples, as floats, which the rounded network holds on the disk
 _MOST_BYTES, _LEAST_SAMPLES = 2.5e9, 16
 
 
@@ -131,8 +131,8 @@ def _targets(
 
     def take(values: Mapping[str, Array]) -> None:
         for step, own in zip(steps, targets, strict=True):
-            is_whole = step.gives_scores
-            at = _every(step.layer) if is_whole else _place(step, seed, len(own))
+            every = np.arange(step.layer.positions)
+            at = every if step.gives_scores else _place(step, seed, len(own))
             own.append(_results(step.layer, values[step.target], at))
 
     inputs = [value.name for value in fed_inputs(teacher.graph)]
@@ -154,16 +154,15 @@ def _refitted(
     positions = [shuffled_position(index, _HELD_OUT_EVERY) for index in every]
     whole = gather([index for index in every if positions[index]])
     unseen = gather([index for index in every if not positions[index]])
-    best = pull.otherwise
-    if whole.is_solved:
-        unit = whole.moments.variance or 1.0
-        fit, other = whole.in_single(unit), unseen.in_single(unit)
+    if not whole.is_solved:
         whole.take_in(unseen)
-        del unseen  # as large as the moments and the weight
-        best = best_pull(pull.among, fit, other)
-        del fit, other
-    else:
-        whole.take_in(unseen)
+        return whole, whole.refitted(layer, pull.otherwise)
+    unit = whole.moments.variance or 1.0
+    fit, other = whole.in_single(unit), unseen.in_single(unit)
+    whole.take_in(unseen)
+    del unseen  # as large as the moments and the weight
+    best = best_pull(pull.among, fit, other)
+    del fit, other
     return whole, whole.refitted(layer, best)
 
 
@@ -213,10 +212,6 @@ def _place(step: RefitStep, seed: int, index: int) -> Array:
     """Return the positions of a layer without scores: the same at any time."""
     random = np.random.default_rng([seed, step.position, index])
     return some_positions(step.layer, random, step.few_positions)
-
-
-def _every(layer: WeightedLayer) -> Array:
-    return np.arange(layer.positions)
 
 
 def _results(layer: WeightedLayer, y: Array, at: Array) -> Array:
