@@ -93,3 +93,18 @@ def test_an_output_whose_shape_varies_is_named() -> None:
 
 def test_latency_is_a_positive_median(pooling: ModelProto) -> None:
     assert measure_latency(pooling, feeds(2), runs=5) > 0
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(0.001, 50), (0.02, 25), (0.3, 10)])
+def test_the_latency_of_a_slow_model_is_of_fewer_runs(
+    pooling: ModelProto, monkeypatch: pytest.MonkeyPatch, seconds: float, runs: int
+) -> None:
+    counted = list[object]()
+
+    def taking(session: object, fed: object) -> float:
+        counted.append(fed)
+        return seconds
+
+    monkeypatch.setattr("rockpress.accuracy.runners._seconds", taking)
+    assert measure_latency(pooling, feeds(3)) == pytest.approx(1000 * seconds)
+    assert len(counted) == runs
