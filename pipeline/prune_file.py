@@ -16,7 +16,7 @@ from .output_files import require_output
 from .recipes.recipe import Recipe
 from .requirements import pruning_target
 from .samples.input_sets import require_one_shape
-from .samples.ready_model import ReadyModel, open_calibrated
+from .samples.ready_model import ReadyModel, logits_at_end, open_calibrated
 from .tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from .tasks.first_look import first_look, require_finite
 from .tasks.pruning import Pruning, prune_task, pruning_warnings
@@ -41,7 +41,8 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     progress.stage("prune")
     for warning in pruning_warnings(calib):
         progress.warn(warning)
-    pruning = Pruning(prune_task(ready.model, calib, recipe, target), progress)
+    logits = logits_at_end(recipe.model, recipe.shape)
+    pruning = Pruning(prune_task(ready.model, calib, recipe, target, logits), progress)
     with staging(output.parent) as folder:
         staged = folder / output.name
         if distils(recipe.prune):

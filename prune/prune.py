@@ -79,7 +79,8 @@ class Pruner:
     is iterated over. Raises ModelError when the model has no channels that could be removed,
     SamplesError without samples, OptionError when a glob of the method names nothing. With a
     ``teacher`` the model is one that was cut before, and is repaired to give the teacher's outputs;
-    ``twin`` is then the same cut, repaired without the samples that are held out.
+    ``twin`` is then the same cut, repaired without the samples that are held out. ``logits`` are
+    the outputs that a Sigmoid reads on the host.
     """
 
     def __init__(
@@ -92,11 +93,11 @@ class Pruner:
         progress: Progress = SILENT,
         teacher: Teacher | None = None,
         twin: ModelProto | None = None,
+        logits: tuple[str, ...] = (),
     ) -> None:
         self._model = whole = with_biases(model)
-        self._samples = samples
+        self._samples, self._progress, self._logits = samples, progress, logits
         self._method = method or PruneMethod()
-        self._progress = progress
         is_free = teacher is None and not self._method.only  # to change layers that nobody named
         pairs = mergeable_pairs(Graph(whole), cost.of_layer, self._method.keep) if is_free else []
         self._model = merged(whole, pairs) if pairs else whole
@@ -253,7 +254,8 @@ class Pruner:
             return small
         samples = self._samples if samples is None else samples
         teacher, seed = self._teacher_of(removed), self._method.seed
-        return refit(teacher, small, samples, seed=seed, progress=self._progress)
+        logits, progress = self._logits, self._progress
+        return refit(teacher, small, samples, seed=seed, logits=logits, progress=progress)
 
     def _write(
         self, budget: Budget, plan: PrunePlan, small: ModelProto, output: Path

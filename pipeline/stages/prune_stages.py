@@ -16,6 +16,7 @@ from ...core.results.pruning_figures import Distillation, UnseenFigure
 from ...prune.results.budget import Budget
 from ...prune.results.prune_result import PruneResult
 from ..figures.build_figures import pruning_figure, ratio
+from ..samples.ready_model import logits_at_end
 from ..tasks.distilling import distil_pruned, distil_task, distillation_warnings
 from ..tasks.pruning import Pruning, prune_task, pruning_warnings
 from ..tasks.pruning_options import budget_of, distils, prunes
@@ -49,7 +50,8 @@ class Prune(Stage):
         return f"{budget}{drop}recover by {options.recover}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        task = prune_task(run.ready.model, run.calib, run.recipe, run.target)
+        logits = logits_at_end(run.recipe.model, run.recipe.shape)
+        task = prune_task(run.ready.model, run.calib, run.recipe, run.target, logits)
         pruning = cache(lambda: Pruning(task, progress))  # scored once, and only where it is cut
 
         def prune_to(share: float | None) -> PrunedModel:

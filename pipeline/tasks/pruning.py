@@ -88,7 +88,10 @@ def require_layers(options: PruneOptions, model: ModelProto) -> None:
 
 @dataclass(frozen=True)
 class PruneTask:
-    """What pruning is given: it decides the result. ``metric`` is None where nothing is judged."""
+    """What pruning is given: it decides the result. ``metric`` is None where nothing is judged.
+
+    ``logits`` are the outputs that the whole model reads by a Sigmoid alone, and the host does now.
+    """
 
     model: ModelProto
     calib: Samples
@@ -98,10 +101,17 @@ class PruneTask:
     seed: int
     metric: MetricOptions | None
     share: float | None = None  # of the budget's kind, where it is not the budget's own
+    logits: tuple[str, ...] = ()
 
 
-def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target) -> PruneTask:
-    """Return what a recipe asks of pruning for a target.
+def prune_task(
+    model: ModelProto,
+    calib: Samples,
+    recipe: Recipe,
+    target: Target,
+    logits: tuple[str, ...] = (),
+) -> PruneTask:
+    """Return what a recipe asks of pruning for a target, see PruneTask for ``logits``.
 
     Where the chip lacks the recipe's number format, which prune alone does not ask for, costs are
     those in the first that it has: in float16 on a chip without int8.
@@ -111,7 +121,8 @@ def prune_task(model: ModelProto, calib: Samples, recipe: Recipe, target: Target
     scheme = recipe.quantize.scheme
     if scheme not in target.dtypes:
         scheme = target.dtypes[0]
-    return PruneTask(model, calib, options, scheme, target, recipe.run.seed, metric)
+    seed = recipe.run.seed
+    return PruneTask(model, calib, options, scheme, target, seed, metric, logits=logits)
 
 
 class Pruning:
@@ -150,6 +161,7 @@ class Pruning:
             progress=self._progress,
             teacher=teacher,
             twin=twin,
+            logits=task.logits,
         )
 
     def write(self, output: Path, share: float | None = None) -> tuple[PruneResult, Comparison]:

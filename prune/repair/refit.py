@@ -11,38 +11,30 @@ A weight that several layers share is refitted once, for all of them: by the sum
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from ...core.diagnostics import option
 from ...core.errors import NotFiniteError
 from ...core.graphs.dense import DenseLayer, patches, position_count, responses, tied_layers
 from ...core.graphs.graph import Graph
+from ...core.graphs.score_branches import score_layers
 from ...core.progress import SILENT, Progress
-from ...core.streaming.layerwise import LayerwiseExecutor
+from ...core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
 from ...core.streaming.moments import Moments, pooled, sampled_positions
+from ...core.streaming.score_positions import positions_by_score
 from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.types import Array, Feeds, Float64
-from ..channels.model_diff import affected_weights, first_change, residual_sum
+from ..channels.model_diff import affected_weights, first_change
 from .least_squares import bias_of, solve
+from .refit_tasks import KeptChannels, RefitTask, tied_task
 from .ridge_choice import HELD_OUT_EVERY, HELD_OUT_POSITION, HeldOutMoments, chosen_ridge
 
-
-@dataclass(frozen=True)
-class KeptChannels:
-    """The rows (outputs) and columns (inputs) of a layer's matrix that stay, as boolean masks."""
-
-    outputs: Array
-    inputs: Array
-
-    def after(self, first: KeptChannels) -> KeptChannels:
-        """Return the same rows and columns as masks over the matrix before the cut ``first``."""
-        outputs, inputs = first.outputs.copy(), first.inputs.copy()
-        outputs[first.outputs], inputs[first.inputs] = self.outputs, self.inputs
-        return KeptChannels(outputs, inputs)
+_SCORE_RIDGE = 0.3  # of the fit where something is found: in too few samples to choose it by
 
 
 @dataclass(frozen=True)
@@ -80,13 +72,15 @@ def refit(
     samples: Iterable[Feeds],
     *,
     seed: int,
+    logits: Collection[str] = (),
     progress: Progress = SILENT,
 ) -> ModelProto:
     """Return a copy of ``pruned`` with its affected layers refitted to the teacher's model.
 
     ``teacher`` has the channels that stay of every dense layer. ``samples`` is read once: both
     models run side by side, and no layer runs twice. A sample of every four decides on the
-    ridge of each layer, and is then fitted with the others.
+    ridge of each layer, and is then fitted with the others. The last layers of scores are fitted
+    where something is found; ``logits`` are the outputs that a Sigmoid reads on the host.
     """
     model = ModelProto()
     model.CopyFrom(pruned)
@@ -95,53 +89,20 @@ def refit(
     ties = [users for users in tied_layers(graph) if users[0].weight in weights]
     if ties:
         start = first_change(graph, original)
+        scores = score_layers(graph, logits)
         tasks = [
-            _tied_task(graph, users, teacher.channels[users[0].weight], start) for users in ties
+            tied_task(graph, users, teacher.channels[users[0].weight], start) for users in ties
         ]
         tasks.sort(key=lambda task: task.position)
         refitter = LayerRefitter(teacher.model, model, samples, tasks, seed=seed, start=start)
         for done, task in enumerate(tasks):
             progress.step("refit layers", done, len(tasks))
-            refitter.refit(task)
+            if task.layer.y in scores and not task.sharing:
+                refitter.refit_scores(task)
+            else:
+                refitter.refit(task)
     progress.step("refit layers", len(ties), len(ties))
     return model
-
-
-@dataclass(frozen=True)
-class RefitTask:
-    """A layer to refit: it should give the tensor ``target``, less ``other`` where there is one.
-
-    ``sharing`` are the other layers with the same weight; each should give its own result on its
-    own input in the original, as theirs in the smaller model come later, or have not changed.
-    """
-
-    layer: DenseLayer
-    channels: KeptChannels
-    position: int
-    target: str
-    other: str
-    sharing: tuple[DenseLayer, ...] = ()
-
-    @property
-    def teacher_tensors(self) -> list[str]:
-        """Return the names of the tensors of the original that are needed."""
-        return [self.target, *(name for layer in self.sharing for name in (layer.x, layer.y))]
-
-
-def refit_task(graph: Graph, layer: DenseLayer, channels: KeptChannels) -> RefitTask:
-    """Return the task of a layer: to give its own result, or that of the residual Add after it."""
-    position = next(i for i, node in enumerate(graph.nodes) if layer.y in node.output)
-    total, other = residual_sum(graph, layer)
-    return RefitTask(layer, channels, position, total or layer.y, other)
-
-
-def _tied_task(
-    graph: Graph, users: Sequence[DenseLayer], channels: KeptChannels, start: int
-) -> RefitTask:
-    """Return one task for all layers of a weight, at the first of them after the node ``start``."""
-    tasks = [refit_task(graph, layer, channels) for layer in users]
-    first = next(task for task in tasks if task.position >= start)
-    return replace(first, sharing=tuple(task.layer for task in tasks if task is not first))
 
 
 class LayerRefitter:
@@ -177,12 +138,10 @@ class LayerRefitter:
 
         The layers must come in the order of the graph.
         """
-        weight = initializer(self._model, task.layer.weight)
-        self._teacher.run_until(self._producer[task.target] + 1)
-        self._student.run_until(task.position)
-        parts = self._moments(task, weight)
+        self._run_to(task)
+        parts = self._moments(task)
         self._drop(task.target)
-        return HeldOutMoments(*parts, len(self._teacher)), task.layer.matrix(weight)
+        return parts, self._matrix(task)
 
     def refit(self, task: RefitTask) -> None:
         """Solve for a layer's matrix, which others may share, and for the bias of each of them."""
@@ -198,6 +157,23 @@ class LayerRefitter:
         matrix, _ = solve(moments, start, has_bias=has_bias, strength=strength)
         for layer, part in moments_of:
             self.put(layer, matrix, bias_of(part, matrix, has_bias=has_bias))
+
+    def refit_scores(self, task: RefitTask) -> None:
+        """Solve for a layer's matrix as above, then again near that where something is found."""
+        self._run_to(task)
+        parts, has_bias = self._moments(task), bool(task.layer.bias)
+        strength = chosen_ridge(parts, self._matrix(task), has_bias=has_bias)
+        matrix, _ = solve(parts.whole, self._matrix(task), has_bias=has_bias, strength=strength)
+        found = self._moments(task, self._drawn_by_score(task)).whole
+        self._drop(task.target)
+        self.put(task.layer, *solve(found, matrix, has_bias=has_bias, strength=_SCORE_RIDGE))
+
+    def _run_to(self, task: RefitTask) -> None:
+        self._teacher.run_until(self._producer[task.target] + 1)
+        self._student.run_until(task.position)
+
+    def _matrix(self, task: RefitTask) -> Float64:
+        return task.layer.matrix(initializer(self._model, task.layer.weight))
 
     def _teacher_moments(self, layer: DenseLayer, channels: KeptChannels) -> Moments:
         """Return the moments of the inputs and targets that stay of a layer in the original."""
@@ -226,8 +202,12 @@ class LayerRefitter:
             like = initializer(self._model, layer.bias)
             set_initializer(self._model, layer.bias, _as_bias(layer, bias, like))
 
-    def _moments(self, task: RefitTask, weight: Array) -> tuple[Moments, Moments]:
+    def _moments(
+        self, task: RefitTask, drawn: Sequence[NDArray[np.int64]] | None = None
+    ) -> HeldOutMoments:
+        """Return those at some positions of each sample, or at those ``drawn``."""
         layer, whole = task.layer, np.empty(self._shapes[task.layer.weight], np.bool_)
+        weight = initializer(self._model, layer.weight)
         rows, columns = layer.matrix(weight).shape
         fitted, held_out = Moments(columns, rows), Moments(columns, rows)
         targets, inputs = self._teacher.values(task.target), self._student.values(layer.x)
@@ -235,13 +215,37 @@ class LayerRefitter:
         for index in range(len(self._teacher)):
             x, y = inputs[index], targets[index]
             at = sampled_positions(position_count(layer, x, y), index, self._seed)
+            if drawn is not None:
+                at = drawn[index]
             target = responses(layer, y, whole, at)[:, task.channels.outputs]
             if others is not None:
                 target = target - responses(layer, others[index], weight, at)
             is_held_out = shuffled_position(index, HELD_OUT_EVERY) == HELD_OUT_POSITION
             part = held_out if is_held_out else fitted
             part.add(patches(layer.node, x, weight, at), target)
-        return fitted, held_out
+        return HeldOutMoments(fitted, held_out, len(self._teacher))
+
+    def _drawn_by_score(self, task: RefitTask) -> list[NDArray[np.int64]]:
+        """Return the positions of each sample by the scores of the original."""
+        shape, layer = self._shapes[task.layer.weight], task.layer
+        pairs = self._student.values(layer.x), self._teacher.values(task.target)
+        logits = _Logits(layer, np.empty(shape, np.bool_), *pairs)
+        return positions_by_score(logits, np.random.default_rng([self._seed, task.position]))
+
+
+@dataclass(frozen=True)
+class _Logits:
+    """The results of a layer of this ``weight``, (outputs, positions) of each sample, read anew."""
+
+    layer: DenseLayer
+    weight: Array
+    inputs: SpooledArrays
+    results: SpooledArrays
+
+    def __iter__(self) -> Iterator[Array]:
+        for x, y in zip(self.inputs, self.results, strict=True):
+            at = np.arange(position_count(self.layer, x, y))
+            yield responses(self.layer, y, self.weight, at).T
 
 
 def _as_bias(layer: DenseLayer, bias: Float64, like: Array) -> Array:

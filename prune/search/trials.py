@@ -21,7 +21,8 @@ from ..channels.dependency_graph import DependencyGraph
 from ..channels.groups import Group
 from ..channels.surgery import without_shapes
 from ..repair.least_squares import solve
-from ..repair.refit import KeptChannels, initializer, set_initializer
+from ..repair.refit import initializer, set_initializer
+from ..repair.refit_tasks import KeptChannels
 from .divergence import divergence, likeness
 
 Outputs = dict[str, Array]

@@ -21,7 +21,8 @@ from ...core.session import Session
 from ...core.types import Array, Feeds
 from ..channels.layer_selection import matches
 from ..repair.least_squares import solve
-from ..repair.refit import KeptChannels, LayerRefitter, RefitTask, refit_task
+from ..repair.refit import LayerRefitter
+from ..repair.refit_tasks import KeptChannels, RefitTask, refit_task
 from ..repair.ridge_choice import chosen_ridge
 from ..search.divergence import likeness
 from .masks import fours_of

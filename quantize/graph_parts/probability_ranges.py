@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 
 from ...core.graphs.graph import Graph
 from ...core.graphs.joins import last_readers
+from ...core.graphs.score_branches import score_branches
 from ...core.types import Range
-from .score_branches import score_branches
 
 _SURE, _NOTHING = 5.0, 12.0
 # of the range that was seen: by so much it is taken to go on

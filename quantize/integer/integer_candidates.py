@@ -12,10 +12,10 @@ from functools import cached_property
 
 from onnx import ModelProto
 
+from ...core.graphs.score_branches import score_branches, score_layers
 from ...core.trim_heap import trim_heap
 from ...core.types import Feeds, Range, SampleSet
 from ..graph_parts.placement import left_in_float, place
-from ..graph_parts.score_branches import score_branches, score_layers
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..methods import NEAREST, QuantizationMethod, find_method
 from ..mixing.activation_mix import mixed_activations

@@ -14,12 +14,12 @@ import numpy as np
 from onnx import numpy_helper
 
 from ...core.graphs.graph import Graph
+from ...core.graphs.score_branches import score_layers
 from ...core.graphs.sparsity import sparse_axis
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Feeds, Float64
-from ..graph_parts.score_branches import score_layers
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..methods import NEAREST, QuantizationMethod
 from ..rendering.layer_refit import RefitStep, refit_layers, refit_steps

@@ -24,13 +24,13 @@ from ...core.graphs.graph import Graph, fed_inputs
 from ...core.graphs.layers import residual_of
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor, SpooledArrays
+from ...core.streaming.score_positions import positions_by_score
 from ...core.streaming.shuffled_positions import shuffled_position
 from ...core.streaming.tensor_stream import stream
 from ...core.trim_heap import trim_heap
 from ...core.types import Array, Float64
 from ..graph_parts.weighted_layers import WeightedLayer
 from ..statistics.tensor_statistics import some_positions
-from .score_positions import positions_by_score
 from .shortfall import Pull, Shortfall, best_pull
 
 _HELD_OUT_EVERY = 4

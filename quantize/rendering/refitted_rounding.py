@@ -12,11 +12,11 @@ import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from ...core.graphs.graph import Graph
+from ...core.graphs.score_branches import score_layers
 from ...core.progress import SILENT, Progress
 from ...core.streaming.layerwise import LayerwiseExecutor
 from ...core.types import Array, Feeds, Float64
 from ..graph_parts.placement import weighted_nodes
-from ..graph_parts.score_branches import score_layers
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, shares_weight
 from ..statistics.tensor_statistics import POSITIONS, InputMoments
 from .layer_refit import RefitStep, refit_layers, refit_steps

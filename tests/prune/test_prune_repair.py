@@ -412,6 +412,44 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             np.testing.assert_allclose(found[name], bias, rtol=1e-4, atol=1e-5)
 
 
+def frames(count: int, seed: int) -> Samples:
+    """Return noise, and in every fourth sample a few pixels where both channels are large."""
+    random = np.random.default_rng(seed)
+    made = random.standard_normal((count, 2, 16, 16)).astype(np.float32)
+    for frame in made[::4]:
+        frame[:, random.integers(16, size=4), random.integers(16, size=4)] += 7
+    return [{"x": frame[None]} for frame in made]
+
+
+def test_scores_are_repaired_where_something_is_found() -> None:
+    """The channel that is cut tells nothing but where something is found."""
+    model = model_of(
+        """(float[1,2,16,16] x) => (float[1,1,16,16] b, float[1,1,16,16] c) {
+            f = Conv (x, w) b = Conv (f, v, k) c = Conv (f, t, k) }""",
+        {
+            "w": np.eye(2).reshape(2, 2, 1, 1),
+            "v": np.array([1.0, 0.0]).reshape(1, 2, 1, 1),
+            "t": np.array([1, 0.15]).reshape(1, 2, 1, 1),
+            "k": np.full(1, -8.0),
+        },
+    )
+    model = with_biases(model)
+    dependency = build_dependency_graph(Graph(model))
+    (group,) = find_groups(dependency)
+    removed = mark_removed(dependency, {group.name: np.array([1])}, [group])
+    cut = remove_channels(dependency, removed)
+    teacher = Teacher(model, kept_channels(dependency, removed))
+
+    def lost(logits: tuple[str, ...]) -> float:
+        """Return by how much logits are too small where the original finds something."""
+        repaired = refit(teacher, cut, frames(40, 1), seed=0, logits=logits)
+        pairs = [[Session(each).run(x)[1] for each in (model, repaired)] for x in frames(40, 2)]
+        expected, reached = np.stack(pairs, axis=1)
+        return float((expected - reached)[expected > -1].mean())
+
+    assert lost(()) > 0.3 and abs(lost(("c",))) < 0.3 * lost(())
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_a_refit_without_need_changes_nothing(name: str) -> None:
     model = with_biases(model_of(*NETS[name]))

@@ -13,6 +13,7 @@ from rockpress.core.graphs.graph import Graph
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
 from rockpress.core.similarity import sqnr_db
+from rockpress.core.streaming.score_positions import positions_by_score
 from rockpress.core.types import Float64
 from rockpress.quantize.graph_parts.placement import weighted_nodes
 from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers_from
@@ -20,7 +21,6 @@ from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.refitted_rounding import refitted_model
 from rockpress.quantize.rendering.rounding import Rounded, with_rounded_weights
-from rockpress.quantize.rendering.score_positions import positions_by_score
 from rockpress.quantize.schemes.w4a16 import LIMIT
 from rockpress.quantize.statistics.tensor_statistics import InputMoments, SampleSubset
 

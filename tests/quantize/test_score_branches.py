@@ -11,8 +11,8 @@ from onnx import ModelProto
 
 from graphs import Weights, model_of, random_feeds
 from rockpress.core.graphs.graph import Graph
+from rockpress.core.graphs.score_branches import score_branches, score_layers
 from rockpress.core.types import Array
-from rockpress.quantize.graph_parts.score_branches import score_branches, score_layers
 from rockpress.quantize.integer.refitted_integers import refitted_integers
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.plan import Plan

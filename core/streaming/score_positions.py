@@ -13,15 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...core.types import Array, Float64
+from ..types import Array, Float64
 
 _POSITIONS = 256  # of a sample on average, more where its scores are high
 _LEAST = 1e-3  # a score that every position is taken to have at least
 _LOWEST = -50.0  # a logit: what it adds to _LEAST is nothing
 
 
-def positions_by_score(logits: Iterable[Array], random: np.random.Generator) -> list[Array]:
+def positions_by_score(
+    logits: Iterable[Array], random: np.random.Generator
+) -> list[NDArray[np.int64]]:
     """Return the flat positions of each sample to fit to, one drawn several times as often there.
 
     ``logits`` are the float network's, (..., positions) of each sample; they are read twice, one

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection
 
 from onnx import NodeProto
 
-from ...core.graphs.graph import Graph, read_by
-from ...core.graphs.joins import MOVING
-from .attention import WEIGHTED
+from .graph import Graph, read_by
+from .joins import MOVING
 
 _SCORE, _OTHER = "score", "other"
 _MOVING = (*MOVING, "Concat")
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def score_branches(
@@ -57,7 +57,7 @@ def score_layers(graph: Graph, logits: Collection[str] = ()) -> set[str]:
         read = (name for name in node.output if name in graph.consumers or name in logits)
         return node.op_type in _MOVING and all(map(are_logits, read))
 
-    layers = (node.output[0] for node in graph.nodes if node.op_type in WEIGHTED)
+    layers = (node.output[0] for node in graph.nodes if node.op_type in _WEIGHTED)
     return {name for name in layers if name in branches and are_logits(name)}
 
 
@@ -65,7 +65,7 @@ def _before_layers(graph: Graph) -> set[str]:
     """Return the tensors that a layer comes after."""
     before: set[str] = set()
     for node in reversed(graph.nodes):
-        if node.op_type in WEIGHTED or before.intersection(node.output):
+        if node.op_type in _WEIGHTED or before.intersection(node.output):
             before.update(read_by(node))
     return before
 
