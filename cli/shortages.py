@@ -6,8 +6,10 @@ import errno
 import os
 import re
 import resource
+from pathlib import Path
 
 from ..core.errors import OutputError, RockpressError
+from ..core.scratch import NO_SPACE, is_temporary, no_temporary_space
 
 _SHOWN = 80
 _RIGHTS = "check who may use the file and the folders above it (ls -ld), or give another path"
@@ -21,7 +23,6 @@ _ODD_PATHS = {
     errno.EIO: _DISK,
     errno.ESTALE: _DISK,
 }
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MEMORY = "close other programs, or use fewer --jobs, a smaller --calib-count or model"
 _FILES = "too many open files", "allow more of them (ulimit -n), or use fewer --jobs"
 _PROCESSES = (
@@ -67,7 +68,9 @@ def _explained(error: Exception) -> RockpressError | None:
         return RockpressError("out of memory", _MEMORY)
     if isinstance(error, MemoryError):
         return RockpressError(f"out of memory: {error}".rstrip(": "), _MEMORY)
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        if isinstance(error.filename, str) and is_temporary(Path(error.filename)):
+            return no_temporary_space(error)
         where = error.filename or "a file or the output"
         return OutputError(f"cannot write {where}: {error.strerror}", "make space there")
     if isinstance(error, OSError) and error.errno in _NUMBERS:

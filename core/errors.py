@@ -74,6 +74,10 @@ class OutputError(RockpressError):
     code = "output"
 
 
+class TemporarySpaceError(OutputError):
+    """A temporary file has no space, whatever there is where the outputs go."""
+
+
 class ReportError(RockpressError):
     """A report or a record of runs cannot be read: it is none, or another schema's."""
 

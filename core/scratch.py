@@ -8,6 +8,7 @@ its mark a link beside it says who makes it: a link is there with all that it sa
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -20,10 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import OutputError, TemporarySpaceError
 from .unfinished import note, unique_name
 
 MAKE_SPACE = "make space there, or set TMPDIR to a folder that has some"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PREFIX = "rockpress-"
 _LOCK = ".lock"
 _SIGN = "_making"
@@ -64,6 +66,38 @@ def _temporary_folder() -> Path:
 
 def _cannot_make(error: OSError) -> OutputError:
     return OutputError(f"cannot make a temporary folder: {error.strerror or error}", MAKE_SPACE)
+
+
+@contextmanager
+def temporary_space() -> Iterator[None]:
+    """Raise TemporarySpaceError where a temporary file, written or read within, has no space.
+
+    What is buffered may be written by a read.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise no_temporary_space(error) from error
+
+
+def no_temporary_space(error: OSError) -> TemporarySpaceError:
+    """Return the error that says where temporary files have no space, or may not be as large."""
+    where = f"TMPDIR ({tempfile.gettempdir()})"
+    if error.errno == errno.EFBIG:
+        return TemporarySpaceError(
+            f"a file in {where} would be larger than allowed", "allow larger ones (ulimit -f)"
+        )
+    return TemporarySpaceError(f"no space left in {where}", MAKE_SPACE)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file lies in a scratch folder of the system's temporary folder."""
+    temporary = Path(tempfile.gettempdir())
+    return any(
+        folder.parent == temporary and folder.name.startswith(_PREFIX) for folder in path.parents
+    )
 
 
 def is_lock(path: Path) -> bool:

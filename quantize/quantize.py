@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import ModelError, NotFiniteError, SamplesError
+from ..core.errors import ModelError, NotFiniteError, SamplesError, TemporarySpaceError
 from ..core.files import replacing
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
@@ -29,7 +29,13 @@ from .schemes import Candidates, find_scheme, marked_scheme
 from .statistics.tensor_statistics import Calibration
 from .trials.held_out_samples import HeldOut
 from .trials.method_selection import MethodTrial, TaskMetric, selected, verdict_on
-from .trials.sound_candidates import broken_notices, not_finite, require_finite_weights
+from .trials.sound_candidates import (
+    Fault,
+    broken_notices,
+    not_finite,
+    require_finite_weights,
+    without_frames,
+)
 
 _NAMED = 5  # layers in a warning
 
@@ -158,16 +164,16 @@ def _best(
     refining: Collection[str],
     held_out: HeldOut,
     metric: TaskMetric | None,
-) -> tuple[Plan, dict[str, NotFiniteError]]:
+) -> tuple[Plan, dict[str, Fault]]:
     """Return the plan of the best method, or of one of those ``refining`` it that is better still.
 
     The models that are tried are not stored: to make one again takes less than it takes memory.
-    Beside it are the methods that lost as they give what is not finite, and why; where all do, the
-    first of these errors is raised.
+    Beside it are the methods that lost as they give what is not finite, or as their refit has no
+    space for temporary files, and why; where all do, the first of these errors is raised.
     """
     plans: dict[str, Plan] = {}
     trials: dict[str, MethodTrial] = {}
-    broken: dict[str, NotFiniteError] = {}
+    broken: dict[str, Fault] = {}
     queue = list(task.methods)
     while queue:
         total = (len(trials) + len(queue)) * len(held_out)
@@ -185,6 +191,10 @@ def _best(
             del quantized
         except NotFiniteError as error:
             broken[name] = error
+        except TemporarySpaceError as error:
+            if not find_method(name).refits:
+                raise
+            broken[name] = without_frames(error)
         if not queue and trials:
             best = verdict_on(trials, metric).best
             more = [

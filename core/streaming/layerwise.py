@@ -19,6 +19,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from ..graphs.graph import fed_inputs, part_of, read_by
+from ..scratch import temporary_space
 from ..session import Session
 from ..types import Array, Feeds
 from .tensor_stream import no_samples
@@ -45,6 +46,7 @@ class SpooledArrays:
     """Arrays, one a sample, written once and read in any order; large ones lie in a file.
 
     With a ``dequantization`` integers are written and the numbers that they stand for are read.
+    Raises TemporarySpaceError, when written or read, where the file has no space.
 
     >>> held = SpooledArrays()
     >>> held.append(np.array([1.0, 2.0]))
@@ -61,8 +63,9 @@ class SpooledArrays:
 
     def append(self, array: Array) -> None:
         """Keep a copy of what one sample gave."""
-        at = self._file.seek(0, 2) or self._file.tell()
-        self._file.write(np.ascontiguousarray(array).tobytes())
+        with temporary_space():
+            at = self._file.seek(0, 2) or self._file.tell()
+            self._file.write(np.ascontiguousarray(array).tobytes())
         self._places.append((at, array.shape, array.dtype))
 
     def __len__(self) -> int:
@@ -70,8 +73,9 @@ class SpooledArrays:
 
     def __getitem__(self, index: int) -> Array:
         at, shape, dtype = self._places[index]
-        self._file.seek(at)
-        data = self._file.read(int(np.prod(shape)) * dtype.itemsize)
+        with temporary_space():
+            self._file.seek(at)
+            data = self._file.read(int(np.prod(shape)) * dtype.itemsize)
         array = np.frombuffer(data, dtype).reshape(shape)
         return array if self._dequantization is None else self._dequantization.numbers(array)
 

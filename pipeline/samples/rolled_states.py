@@ -17,6 +17,7 @@ from ...calibration_data.batches import fitted_tensor
 from ...calibration_data.sources.source_types import TensorSource
 from ...calibration_data.stream_states import StreamStates
 from ...core.passes.prepare import fixed_input_shapes
+from ...core.scratch import temporary_space
 from ...core.session import Session
 from ...core.types import Array, Shape
 
@@ -100,5 +101,5 @@ def _rolled(
 
 
 def _on_disk(shape: Shape) -> Array:
-    with TemporaryFile() as file:  # the map keeps it
+    with temporary_space(), TemporaryFile() as file:  # the map keeps it
         return np.memmap(file, np.float32, "w+", shape=shape)

@@ -14,10 +14,10 @@ from ..graph_parts.placement import QdqPlacement, place
 from ..graph_parts.weighted_layers import WeightedLayer, layers_from, require_quantizable
 from ..methods import find_method
 from ..rendering.rounding import Rounded
+from ..statistics.sample_subset import SampleSubset
 from ..statistics.tensor_statistics import (
     NO_STATISTICS,
     Calibration,
-    SampleSubset,
     TensorStatistics,
     collect_statistics,
 )

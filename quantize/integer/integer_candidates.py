@@ -25,7 +25,8 @@ from ..rendering.layer_refit import samples_that_fit
 from ..rendering.plan import Activation, Plan, Tradeoff, Weight
 from ..rendering.qdq import insert_qdq
 from ..rendering.rounding import Rounded, rounded_layers
-from ..statistics.tensor_statistics import Calibration, SampleSubset
+from ..statistics.sample_subset import SampleSubset
+from ..statistics.tensor_statistics import Calibration
 from ..trials.held_out_samples import HeldOut
 from .calibrated_model import CalibratedModel, IntegerFormat, equalized_model, uncalibrated
 from .chosen_ranges import ChosenRanges

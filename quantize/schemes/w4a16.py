@@ -36,10 +36,10 @@ from ..rendering.layer_refit import samples_that_fit
 from ..rendering.plan import Plan, Weight
 from ..rendering.refitted_rounding import refitted_model
 from ..rendering.rounding import Rounded, corrected_bias, nearest, solved, with_rounded_weights
+from ..statistics.sample_subset import SampleSubset
 from ..statistics.tensor_statistics import (
     Calibration,
     InputMoments,
-    SampleSubset,
     collect_statistics,
     moments_of_all,
 )

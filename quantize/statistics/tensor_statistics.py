@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import count as counted
@@ -15,7 +14,6 @@ from ...core.diagnostics import option
 from ...core.errors import ModelError
 from ...core.linear_systems import product
 from ...core.progress import SILENT, Progress
-from ...core.streaming.layerwise import SpooledFeeds
 from ...core.streaming.tensor_stream import lowest_of, stream
 from ...core.types import Array, Feeds, Float32, Float64, SampleSet
 from ..graph_parts.weighted_layers import WeightedLayer, blocks
@@ -26,8 +24,6 @@ from ..numeric.histogram import Histogram
 POSITIONS, FEW_POSITIONS, _NARROW = 64, 16, 64
 # columns wait until one large product is worth its call
 _PENDING_BYTES, _MOST_PENDING = 1 << 19, 1 << 10
-_MOST = 48  # samples of a subset
-_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 _ROWS = 128  # of a covariance that are centred at once
 # of the square of an input's mean: where its variance is less, rounding makes up most of that
 _STILL = 64 * np.finfo(np.float32).eps
@@ -52,51 +48,6 @@ class Calibration:
     wide: str | None = None
     logits: tuple[str, ...] = ()
     has_float16: bool = True
-
-
-class SampleSubset:
-    """At most so many samples, spread over all that passed, one in memory at a time.
-
-    Which ones follows the multiples of the golden ratio, whose fractions spread evenly over any
-    stretch of the samples and over every n-th of them, as samples may come in turn, class by class.
-    """
-
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
-        self._samples = SpooledFeeds()
-        self._fractions: list[float] = []  # of those stored
-        self._below = 1.0
-        self._passed = 0
-
-    def passing(self, samples: Iterable[Feeds]) -> Iterator[Feeds]:
-        """Pass samples on and store some of them; may go on with a second stream."""
-        for feeds in samples:
-            fraction = self._passed * _GOLDEN_RATIO % 1
-            if fraction < self._below:
-                self._samples.append(feeds)
-                self._fractions.append(fraction)
-            while len(self._samples) > self._most:
-                self._below /= 2
-                self._samples = SpooledFeeds(self._stored_below(self._below))
-                self._fractions = [each for each in self._fractions if each < self._below]
-            self._passed += 1
-            yield feeds
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __iter__(self) -> Iterator[Feeds]:
-        return iter(self._samples)
-
-    def evenly(self, most: int) -> Iterator[Feeds]:
-        """Yield ``most`` of the samples, spread as they are, or all where there are no more."""
-        if most >= len(self):
-            return iter(self)
-        return self._stored_below(sorted(self._fractions)[most])
-
-    def _stored_below(self, fraction: float) -> Iterator[Feeds]:
-        pairs = zip(self._samples, self._fractions, strict=True)
-        return (feeds for feeds, each in pairs if each < fraction)
 
 
 class InputMoments:

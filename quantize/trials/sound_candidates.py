@@ -1,14 +1,18 @@
-"""What no method may give: weights or outputs that are NaN or infinite."""
+"""What no method may give, weights or outputs that are NaN or infinite, and those left out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from onnx import ModelProto
 
 from ...core.diagnostics import Diagnostic, option
-from ...core.errors import NotFiniteError
+from ...core.errors import NotFiniteError, TemporarySpaceError
 from ...core.graphs.model_checks import weights_not_finite
+
+Fault = NotFiniteError | TemporarySpaceError  # why auto leaves a method out
+_Error = TypeVar("_Error", bound=BaseException)
 
 
 def require_finite_weights(quantized: ModelProto, method: str) -> None:
@@ -26,10 +30,28 @@ def not_finite(method: str, what: str) -> NotFiniteError:
     )
 
 
-def broken_notices(broken: Mapping[str, NotFiniteError]) -> tuple[Diagnostic, ...]:
-    """Return a warning that names the methods that auto left out."""
-    if not broken:
-        return ()
-    first = next(iter(broken.values())).diagnostic
-    text = f"left out of the comparison: {', '.join(broken)}; {first.text}"
-    return (Diagnostic("calibration-not-finite", text, first.hint),)
+def without_frames(error: _Error) -> _Error:
+    """Return an error that is kept, without the temporary files and tensors that its frames hold.
+
+    Their space is free only once nothing refers to them.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__
+    return error
+
+
+def broken_notices(broken: Mapping[str, Fault]) -> tuple[Diagnostic, ...]:
+    """Return a warning that names the methods that auto left out, one for each reason."""
+    notices = []
+    for kind, code, what in (
+        (NotFiniteError, "calibration-not-finite", "left out of the comparison: {}; "),
+        (TemporarySpaceError, "refit-no-space", "layers could not be refitted ({}): "),
+    ):
+        names = [name for name, error in broken.items() if isinstance(error, kind)]
+        if names:
+            first = broken[names[0]].diagnostic
+            text = what.format(", ".join(names)) + first.text
+            notices.append(Diagnostic(code, text, first.hint))
+    return tuple(notices)

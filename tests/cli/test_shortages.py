@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from rockpress.calibration_data.bundled import MODEL, TEST, sample_path
 from rockpress.cli.children import processes_below
 from rockpress.cli.shortages import odd_path_of, shortage_of
 from rockpress.cli.supervisor import _vanished
+from rockpress.core.errors import TemporarySpaceError
+from rockpress.core.scratch import scratch_folder
 
 
 def limit(kind: int, amount: int) -> Callable[[], None]:
@@ -89,6 +92,18 @@ def test_little_cpu_time(limits: tuple[int, int], said: str, tmp_path: Path) -> 
 def test_other_shortages(error: Exception, said: str | None) -> None:
     explained = shortage_of(error)
     assert (explained.message if explained else None) == said
+
+
+def test_temporary_files_are_told_from_outputs(tmp_path: Path) -> None:
+    full = errno.ENOSPC, "No space left on device"
+    output = shortage_of(OSError(*full, str(tmp_path / "q.onnx")))
+    assert output is not None and not isinstance(output, TemporarySpaceError)
+    assert output.message == f"cannot write {tmp_path / 'q.onnx'}: No space left on device"
+    with scratch_folder() as folder:
+        temporary = shortage_of(OSError(*full, str(folder / "a" / "b")))
+    assert isinstance(temporary, TemporarySpaceError)
+    assert temporary.message == f"no space left in TMPDIR ({tempfile.gettempdir()})"
+    assert "set TMPDIR" in temporary.hint
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ NOTHING_TO_GIVE = {
     "a board with more rest": ("board-clock", "board-throttled", "board-busy", "board-unsettled"),
     "what somebody else has left or put there": ("board-clocks-left", "tune-storage"),
     "leaving the option out is all": ("option-idle",),
-    "a folder or a name": ("cache-folder", "depfile-name"),
+    "a folder or a name": ("cache-folder", "depfile-name", "refit-no-space"),
     "only to be known": (
         "evaluation-labels-by-name",
         *("toolkit-regtask", "toolkit-crash", "toolkit-refusal", "toolkit-nan", "toolkit-plan"),

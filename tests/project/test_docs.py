@@ -151,7 +151,7 @@ def test_every_warning_is_documented() -> None:
     )
     subjects = (
         "baseline|board|cache|calibration|compare|cpu|depfile|evaluation|float16|fusion|latency|mixed|model|option|outputs?|plan|preprocess|"
-        "pruning|result|retention|robustness|toolkit|training|tune|weight"
+        "pruning|refit|result|retention|robustness|toolkit|training|tune|weight"
     )
     used = set(re.findall(rf'"((?:{subjects})-[a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/report.md").read_text(), re.M))

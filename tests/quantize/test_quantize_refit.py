@@ -22,7 +22,8 @@ from rockpress.quantize.rendering.plan import read_plan
 from rockpress.quantize.rendering.refitted_rounding import refitted_model
 from rockpress.quantize.rendering.rounding import Rounded, with_rounded_weights
 from rockpress.quantize.schemes.w4a16 import LIMIT
-from rockpress.quantize.statistics.tensor_statistics import InputMoments, SampleSubset
+from rockpress.quantize.statistics.sample_subset import SampleSubset
+from rockpress.quantize.statistics.tensor_statistics import InputMoments
 
 
 def layers_of(model: ModelProto) -> dict[str, WeightedLayer]:

@@ -21,7 +21,7 @@ from rockpress.quantize.graph_parts.placement import place
 from rockpress.quantize.graph_parts.weighted_layers import WeightedLayer, layers_from
 from rockpress.quantize.quantize import quantize
 from rockpress.quantize.rendering.qdq import computed_names
-from rockpress.quantize.statistics.tensor_statistics import SampleSubset
+from rockpress.quantize.statistics.sample_subset import SampleSubset
 
 # a residual block, a depthwise layer, one that a graph output shows, and one without a bias
 NET = """(float[1,4,8,8] x) => (float[1,6,8,8] shown, float[1,5] y) {
