@@ -98,7 +98,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
             (
                 *sample_warnings,
                 *with_family_cut(quantize_warnings(recipe.quantize, result, calib), filled.family),
-                *look_warnings(comparison),
+                *look_warnings(comparison, recipe.samples.calib_count),
             )
         ),
         errors,

@@ -65,10 +65,19 @@ def result_warnings(
     )
 
 
-def look_warnings(comparison: Comparison) -> tuple[Diagnostic, ...]:
-    """Return what is doubtful about a model that a single command has made, without labels."""
-    few = _too_few_samples(comparison, Gates()) if comparison.samples < _FEWEST else ()
-    return (*few, *_low_similarity(comparison), *_indistinct(comparison))
+def look_warnings(comparison: Comparison, calib_count: int | None = None) -> tuple[Diagnostic, ...]:
+    """Return what is doubtful about a model that a single command has made, without labels.
+
+    The samples are those for calibration, of which ``calib_count`` is the most that was asked for.
+    Hints name options of that command, or the command that has them.
+    """
+    few = _too_few_samples(comparison, Gates(), calib_count, "calib")
+    labelled = f"rockpress check {option('eval')}"
+    return (
+        *(few if comparison.samples < _FEWEST else ()),
+        *_low_similarity(comparison, labelled),
+        *_indistinct(comparison, labelled),
+    )
 
 
 def _broken_outputs(comparison: Comparison, hint: str) -> Iterator[Diagnostic]:
@@ -133,11 +142,12 @@ def _lost_classes(comparison: Comparison) -> Iterator[Diagnostic]:
 
 
 def _too_few_samples(
-    comparison: Comparison, gates: Gates, eval_count: int | None = None
+    comparison: Comparison, gates: Gates, most: int | None = None, source: str = "eval"
 ) -> Iterator[Diagnostic]:
+    """Yield a warning of too few samples of the option ``source``, ``most`` of them asked for."""
     retention, count = comparison.retention, comparison.samples
     # where fewer were drawn than there may be, the samples are there already
-    more = f"give more with {option('eval-count' if count == eval_count else 'eval')}"
+    more = f"give more with {option(f'{source}-count' if count == most else source)}"
     if retention is not None and retention.low is not None and retention.high is not None:
         limit = gates.min_retention
         doubt = too_few_samples(retention, limit) if limit else None
@@ -164,7 +174,7 @@ def _spread(count: int, figure: str, low: float, high: float) -> str:
     return f"{few}: {figure} is between {percent_range(low, high).replace(' to ', ' and ')}"
 
 
-def _indistinct(comparison: Comparison) -> Iterator[Diagnostic]:
+def _indistinct(comparison: Comparison, labelled: str = option("eval")) -> Iterator[Diagnostic]:
     """Yield the parts whose error is larger than what the samples differ in, if they are alive."""
     parts = [
         part_name(part)
@@ -177,11 +187,11 @@ def _indistinct(comparison: Comparison) -> Iterator[Diagnostic]:
             "retention-indistinct",
             f"{' and '.join(parts)} {'differs' if len(parts) == 1 else 'differ'} more from the "
             "baseline than its samples do from one another",
-            f"measure with {kind} ({option('eval')}) that differ as much as real ones",
+            f"measure with {kind} ({labelled}) that differ as much as real ones",
         )
 
 
-def _low_similarity(comparison: Comparison) -> Iterator[Diagnostic]:
+def _low_similarity(comparison: Comparison, labelled: str = option("eval")) -> Iterator[Diagnostic]:
     """Without labels nothing else would say that the outputs are farther off than usual."""
     if comparison.metric is not None or comparison.sqnr_db >= USUAL_INT8.low_db:
         return
@@ -189,5 +199,5 @@ def _low_similarity(comparison: Comparison) -> Iterator[Diagnostic]:
         "retention-low-similarity",
         f"the outputs are farther from the baseline's than usual: {comparison.sqnr_db:.1f} dB, "
         f"where {USUAL_INT8}",
-        f"measure with labelled samples ({option('eval')}), and check that the samples are typical",
+        f"measure with labelled samples ({labelled}), and check that the samples are typical",
     )

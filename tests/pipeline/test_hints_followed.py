@@ -25,7 +25,7 @@ from rockpress.convert.chips.targets import find_target
 from rockpress.core.diagnostics import Diagnostic, mentioned, option
 from rockpress.core.progress import SILENT
 from rockpress.pipeline.check import check
-from rockpress.pipeline.figures.result_warnings import result_warnings
+from rockpress.pipeline.figures.result_warnings import look_warnings, result_warnings
 from rockpress.pipeline.options.check_options import Gates
 from rockpress.pipeline.quantize_file import quantize_file
 from rockpress.pipeline.recipes.recipe import Recipe, make_recipe
@@ -404,3 +404,17 @@ def test_more_samples_are_drawn_where_a_count_left_some_out(
     (warning,) = result_warnings(None, comparison, Gates(), eval_count=eval_count)
     assert warning.code == "retention-too-few-samples"
     assert mentioned(warning.hint) == [(name, None)]
+
+
+@pytest.mark.parametrize(("calib_count", "name"), [(2, "calib-count"), (3, "calib")])
+def test_a_single_command_asks_for_samples_that_it_takes(calib_count: int, name: str) -> None:
+    few = Comparison(None, None, None, None, 1.0, 30.0, 2)
+    (warning,) = look_warnings(few, calib_count)
+    assert warning.code == "retention-too-few-samples"
+    assert mentioned(warning.hint) == [(name, None)]
+
+
+def test_a_single_command_names_the_one_that_takes_labels() -> None:
+    (warning,) = look_warnings(Comparison(None, None, None, None, 1.0, 3.0, 64))
+    assert warning.code == "retention-low-similarity"
+    assert f"rockpress check {option('eval')}" in warning.hint
