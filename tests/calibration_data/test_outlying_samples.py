@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,13 @@ from commands import Run
 from graphs import model_of
 from rockpress.calibration_data.bundled import CALIBRATION, TEST, sample_path
 from rockpress.calibration_data.hygiene import sample_warnings
+from rockpress.calibration_data.outlying_samples import (
+    _FEWEST,
+    _FULL_SCALE,
+    _OUTLYING,
+    _OVER_MEDIAN,
+    _OVER_OTHERS,
+)
 from rockpress.calibration_data.samples import open_samples
 from rockpress.core.diagnostics import Diagnostic
 from rockpress.core.types import Array
@@ -138,3 +146,16 @@ def test_quantize_names_the_file(tmp_path: Path, rockpress: Run) -> None:
     _, _, err = rockpress(*line, "-o", tmp_path / "q.onnx")
     assert err.count("[calibration-outlier]") == 1
     assert f"warning: {tmp_path / '4.npy'} reaches " in err
+
+
+def test_the_limits_on_the_page_are_those_that_count(root: Path) -> None:
+    page = " ".join((root / "docs" / "calibration-set.md").read_text().split())
+    limits = re.search(
+        r"`calibration-outlier` .*? (\d+) times the median .*? (\d+) times the largest of the "
+        r"others, and ([\d.]+), .*? They are (\d+) % of the samples .*? at least (\d+) others",
+        page,
+    )
+    assert limits is not None
+    assert [float(limit) for limit in limits.groups()] == [
+        *(_OVER_MEDIAN, _OVER_OTHERS, _FULL_SCALE, 100 * _OUTLYING, _FEWEST)
+    ]
