@@ -104,11 +104,10 @@ def quantize(
     candidates = number_format.candidates(task)
     unseen = HeldOut(model, held_out)
     refining = number_format.methods if method == AUTO else ()
-    plan, broken = _best(candidates, task, refining, unseen, metric)
+    plan, broken, without_refit = _best(candidates, task, refining, unseen, metric)
     if method != AUTO:
         plan = replace(plan, chosen_by=USER)
-    if mixed is not None and mixed.is_due(plan.candidates.get(plan.method)):
-        plan = candidates.mixed(plan, unseen, mixed)
+    plan = _mixed(candidates, plan, unseen, mixed)
     training = None
     if schedule is not None:
         from .training.train import train
@@ -132,13 +131,29 @@ def quantize(
     if training is not None and training.kept:
         plan, quantized = trained.plan, trained.model
     else:
-        plan, quantized = _final(candidates, plan, unseen)
+        try:
+            plan, quantized = _final(candidates, plan, unseen)
+        except TemporarySpaceError as error:  # the refit for the file is on more samples
+            if without_refit is None:
+                raise
+            broken[plan.method] = without_frames(error)
+            plan = _mixed(candidates, without_refit, unseen, mixed)
+            plan, quantized = _final(candidates, plan, ())  # the others count since the first time
     with replacing(plan_path) as whole_plan:  # it appears only when the model did
         write_plan(plan, whole_plan)
         save_model(quantized, output)
     underflow = _underflow_warnings(candidates.layers(plan))
     notices = chain(broken_notices(broken), underflow, join_notices(Graph(model), plan))
     return QuantizeResult(output, plan_path, plan, tuple(notices), training)
+
+
+def _mixed(
+    candidates: Candidates, plan: Plan, held_out: HeldOut, mixed: MixedPrecision | None
+) -> Plan:
+    """Return the plan with some tensors in 16 bits, where that is due."""
+    if mixed is None or not mixed.is_due(plan.candidates.get(plan.method)):
+        return plan
+    return candidates.mixed(plan, held_out, mixed)
 
 
 def _final(candidates: Candidates, plan: Plan, more: SampleSet) -> tuple[Plan, ModelProto]:
@@ -164,12 +179,13 @@ def _best(
     refining: Collection[str],
     held_out: HeldOut,
     metric: TaskMetric | None,
-) -> tuple[Plan, dict[str, Fault]]:
+) -> tuple[Plan, dict[str, Fault], Plan | None]:
     """Return the plan of the best method, or of one of those ``refining`` it that is better still.
 
     The models that are tried are not stored: to make one again takes less than it takes memory.
     Beside it are the methods that lost as they give what is not finite, or as their refit has no
-    space for temporary files, and why; where all do, the first of these errors is raised.
+    space for temporary files, and why; where all do, the first of these errors is raised. Last is
+    the plan to take where the refit of the best one has no space later, None where there is none.
     """
     plans: dict[str, Plan] = {}
     trials: dict[str, MethodTrial] = {}
@@ -183,7 +199,7 @@ def _best(
             plans[name], quantized = candidates.candidate(name)
             require_finite_weights(quantized, name)
             if not len(held_out):
-                return plans[name], broken
+                return plans[name], broken, None
             trial = held_out.trial(quantized, metric, task.progress, earlier, total)
             if not trial.is_finite:
                 raise not_finite(name, "outputs")
@@ -209,7 +225,15 @@ def _best(
     if not trials:
         raise next(iter(broken.values()))
     verdict = verdict_on(preferred_first(trials, task.methods), metric)
-    return selected(plans[verdict.best], trials, verdict, metric), broken
+    best_plan = selected(plans[verdict.best], trials, verdict, metric)
+    others = {name: trial for name, trial in trials.items() if not find_method(name).refits}
+    if verdict.best in others or not others:
+        return best_plan, broken, None
+    other = verdict_on(others, metric)
+    refined = find_method(verdict.best).refines
+    if refined in others:  # what it has prepared of the model is there still
+        other = replace(other, best=refined)
+    return best_plan, broken, selected(plans[other.best], others, other, metric)
 
 
 def preferred_first(

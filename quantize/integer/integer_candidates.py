@@ -230,6 +230,7 @@ class IntegerCandidates:
                 return plan, refitted[1]
         if len(more):
             calibrated = calibrated.observed_on(_stored(calibrated, more), len(more))
+            self._plain = self._equalized = calibrated  # the statistics from before are used up
         tensors, dtype = plan.high_precision, plan.high_precision_dtype
         again, model = apply_method(calibrated, plan.method, tensors, dtype, _MOST_TO_REFIT)
         return _with_tensors_of(replace(plan, samples=again.samples), again), model

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import ModelProto
 
 from graphs import model_of, random_feeds
 from rockpress.core.errors import TemporarySpaceError
 from rockpress.core.streaming.layerwise import LayerwiseExecutor
+from rockpress.core.types import SampleSet
+from rockpress.quantize.integer.integer_candidates import IntegerCandidates
 from rockpress.quantize.quantize import QuantizeResult, quantize
+from rockpress.quantize.rendering.plan import Plan
+from rockpress.quantize.schemes import Candidates
+from rockpress.quantize.schemes.w4a16 import FourBitCandidates
 from rockpress.quantize.statistics.sample_subset import SampleSubset
 
 NET = "(float[1,3,8,8] x) => (float y) { a = Conv (x, w, b) r = Relu (a) y = Conv (r, v, c) }"
@@ -41,6 +47,7 @@ class FullFile:
 
 
 def quantized(folder: Path, scheme: str, method: str) -> QuantizeResult:
+    folder.mkdir(exist_ok=True)
     model = model_of(NET, SHAPES)
     samples = random_feeds(model, 40)
     paths = folder / "q.onnx", folder / "p.toml"
@@ -70,6 +77,33 @@ def test_auto_goes_on_without_a_refit(
     assert notice.text.startswith("layers could not be refitted (gptq")
     assert notice.text.endswith(f"-refit): no space left in TMPDIR ({tempfile.gettempdir()})")
     assert "TMPDIR" in notice.hint
+
+
+@pytest.mark.parametrize(
+    ("scheme", "candidates"), [("w8a8", IntegerCandidates), ("w4a16", FourBitCandidates)]
+)
+def test_auto_goes_on_where_only_the_refit_for_the_file_has_no_space(
+    scheme: str, candidates: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, plans = candidates.final, list[Plan]()
+
+    def final_on_a_full_disk(
+        self: Candidates, plan: Plan, more: SampleSet
+    ) -> tuple[Plan, ModelProto]:
+        if not plans:
+            fill(monkeypatch)
+        plans.append(plan)
+        return final(self, plan, more)
+
+    monkeypatch.setattr(candidates, "final", final_on_a_full_disk)
+    result = quantized(tmp_path, scheme, "auto")
+    refit, plan = plans
+    assert refit.method.endswith("-refit") and not plan.method.endswith("-refit")
+    assert result.plan.method == plan.method and result.plan.samples == 40
+    assert [each.code for each in result.notices] == ["refit-no-space"]
+    assert refit.method in result.notices[0].text
+    whole = quantized(tmp_path / "named", scheme, plan.method)
+    assert result.path.read_bytes() == whole.path.read_bytes()
 
 
 @pytest.mark.parametrize("scheme", ["w8a8", "w4a16"])
