@@ -43,7 +43,8 @@ def standing_gates(parts: Sequence[PartFigure]) -> tuple[GateFigure, ...]:
     """Judge what is always judged: that every part of the outputs is alive, and more than noise.
 
     The value of the first is the least variance of a part over the baseline's, 0 for one that is
-    not finite, that of the second the worst part's SQNR in dB. Where the baseline hardly varies
+    not finite, that of the second the worst part's SQNR in dB, of all samples or of the median one
+    where loud ones would hide it. Where the baseline hardly varies
     nothing tells whether the result is alive, so there is no such gate.
     """
     gates = []
@@ -52,7 +53,7 @@ def standing_gates(parts: Sequence[PartFigure]) -> tuple[GateFigure, ...]:
     if judged:
         alive = all(part.is_alive for part in parts)
         gates.append(GateFigure(ALIVE, LEAST_VARIANCE, min(judged), alive))
-    decibels = [part.sqnr_db for part in parts if part.is_judged]
+    decibels = [part.closeness_db for part in parts if part.is_judged]
     if decibels:
         worst = min(decibels)
         gates.append(GateFigure(FIDELITY, LEAST_FIDELITY_DB, worst, worst >= LEAST_FIDELITY_DB))

@@ -18,7 +18,8 @@ class PartFigure:
     baseline hardly varies either. ``distinct_db`` is as the SQNR, but its signal is only what
     differs from sample to sample; None where that is hardly anything. ``finite`` is whether the
     result is so wherever the baseline is. ``ranked`` values are in an order that depends on
-    them, so their SQNR is not judged.
+    them, so their SQNR is not judged. ``median_sqnr_db`` is the median of the SQNR that each
+    sample has on its own, where some are so loud that ``sqnr_db`` is theirs alone; else None.
     """
 
     output: str
@@ -29,6 +30,7 @@ class PartFigure:
     finite: bool
     ranked: bool = False
     distinct_db: float | None = None
+    median_sqnr_db: float | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -40,6 +42,22 @@ class PartFigure:
     def is_judged(self) -> bool:
         """Whether its SQNR says something: it varies in the baseline, and is in an order."""
         return self.variance_ratio is not None and not self.ranked
+
+    @property
+    def is_of_median(self) -> bool:
+        """Whether the median sample is farther off than all samples together."""
+        return self.median_sqnr_db is not None and self.median_sqnr_db < self.sqnr_db
+
+    @property
+    def closeness_db(self) -> float:
+        """What is judged: the SQNR of all samples, or of the median one where that is less."""
+        median = self.median_sqnr_db
+        return self.sqnr_db if median is None else min(self.sqnr_db, median)
+
+
+def farthest_part(parts: Iterable[PartFigure]) -> PartFigure:
+    """Return the part that is judged: as the worst one, but by the lowest closeness."""
+    return min(parts, key=lambda part: (not part.is_judged, part.closeness_db))
 
 
 def worst_part(parts: Iterable[PartFigure]) -> PartFigure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,11 @@ from ..types import Array, Float64
 _LEAST_DEVIATION = 0.01
 # Larger outputs are not followed place by place, which takes four float64 a value.
 _MOST_PLACES = 1 << 22
+# A sample is loud when its norm is so many dB over the median one's: 30 dB are 32 times.
+_LOUD_DB = 30.0
+# A median of fewer samples is one sample's chance; and fewer values are near 0 together by chance.
+_FEWEST_SAMPLES = 5
+_FEWEST_VALUES = 4
 
 
 def compared(
@@ -30,7 +36,7 @@ def compared(
 
 
 class PartMeter:
-    """Compares two models' outputs part by part, sample by sample, in constant memory.
+    """Compares two models' outputs part by part, sample by sample, in two numbers of each.
 
     >>> meter = PartMeter(whole_outputs(["y"]))
     >>> meter.add([np.array([3.0, 4.0])], [np.array([3.0, 4.5])])
@@ -62,6 +68,7 @@ class PartMeter:
                 finite=sums.finite,
                 ranked=part.is_ranked,
                 distinct_db=sums.distinct_db,
+                median_sqnr_db=sums.median_db(part.least_range > 0),
             )
             for part, sums in zip(self._parts, self._sums, strict=True)
         )
@@ -96,12 +103,15 @@ class _PartSums:
         self.finite = True
         self._ends = (math.inf, -math.inf)
         self._all = _Moments()
+        self._samples: list[tuple[float, float]] = []
         self._places: _Moments | None = None
 
     def add(self, reference: Array, candidate: Array) -> None:
         wide, other = reference.astype(np.float64), candidate.astype(np.float64)
         signal, noise = sums_of(wide, other)
         self.signal, self.noise, self.values = self.signal + signal, self.noise + noise, wide.size
+        if 2 * np.count_nonzero(wide) >= max(1, wide.size):
+            self._samples.append((signal, noise))
         sound = np.isfinite(wide)
         self.finite = self.finite and bool(np.isfinite(other[sound]).all())
         if not (sound.all() and self.finite and wide.size):
@@ -131,6 +141,20 @@ class _PartSums:
         if before <= _LEAST_DEVIATION**2 * self._all.squares[0] / self._all.count:
             return None
         return in_db(float(before) * self._all.count, self.noise)
+
+    def median_db(self, is_probability: bool) -> float | None:
+        """Return the median of each sample's own SQNR in dB where loud samples hide it, or None.
+
+        Samples that are mostly zeros in the baseline are left out. What lies within 0 and 1 has no
+        loud samples: near 0 it says that nothing is there, as a detector does of most frames.
+        """
+        within = is_probability or (self._ends[0] >= 0 and self._ends[1] <= 1)
+        if within or len(self._samples) < _FEWEST_SAMPLES or self.values < _FEWEST_VALUES:
+            return None
+        signals = [signal for signal, _ in self._samples]
+        if in_db(max(signals), statistics.median_low(signals)) < _LOUD_DB:
+            return None
+        return statistics.median_low(in_db(*pair) for pair in self._samples)
 
     def variance_ratio(self, least_range: float) -> float | None:
         """Return candidate over reference, the lesser of all values and of place by place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from ...accuracy.compare import Comparison
@@ -193,11 +194,15 @@ def _indistinct(comparison: Comparison, labelled: str = option("eval")) -> Itera
 
 def _low_similarity(comparison: Comparison, labelled: str = option("eval")) -> Iterator[Diagnostic]:
     """Without labels nothing else would say that the outputs are farther off than usual."""
-    if comparison.metric is not None or comparison.sqnr_db >= USUAL_INT8.low_db:
+    medians = [part for part in comparison.parts if part.is_judged and part.is_of_median]
+    median = min((part.closeness_db for part in medians), default=math.inf)
+    least = min(comparison.sqnr_db, median)
+    if comparison.metric is not None or least >= USUAL_INT8.low_db:
         return
+    which = " on the median sample" if median < comparison.sqnr_db else ""
     yield Diagnostic(
         "retention-low-similarity",
-        f"the outputs are farther from the baseline's than usual: {comparison.sqnr_db:.1f} dB, "
+        f"the outputs are farther from the baseline's than usual: {least:.1f} dB{which}, "
         f"where {USUAL_INT8}",
         f"measure with labelled samples ({labelled}), and check that the samples are typical",
     )

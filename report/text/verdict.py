@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ...core.diagnostics import Diagnostic
 from ...core.percents import limit_percent, percent_text
-from ...core.results.part_figures import PartFigure, worst_part
+from ...core.results.part_figures import PartFigure, farthest_part
 from ...core.results.report import (
     ALIVE,
     FIDELITY,
@@ -136,7 +136,8 @@ def _seen(judgement: Judgement) -> str:
     """Return what there is to say where no gate was asked for and none fails."""
     if not judgement.gates:
         return _UNJUDGED
-    return f"the outputs are alive, the worst has {_db(worst_part(judgement.parts).sqnr_db)}"
+    part = farthest_part(judgement.parts)
+    return f"the outputs are alive, the worst has {_db(part.closeness_db)}{_of_median(part)}"
 
 
 def gate_texts(gate: GateFigure, parts: Sequence[PartFigure]) -> list[str]:
@@ -151,10 +152,10 @@ def gate_texts(gate: GateFigure, parts: Sequence[PartFigure]) -> list[str]:
     if gate.name == ALIVE and not gate.passed:
         return [_dead_text(part) for part in parts if not part.is_alive]
     if gate.name == FIDELITY and not gate.passed:
-        poor = [part for part in parts if part.is_judged and part.sqnr_db < gate.limit]
+        poor = [part for part in parts if part.is_judged and part.closeness_db < gate.limit]
         return [
-            f"{part_name(part)} has {part.sqnr_db:.2f} dB, less than {gate.limit:g}: it is mostly "
-            "noise"
+            f"{part_name(part)} has {part.closeness_db:.2f} dB{_of_median(part)}, less than "
+            f"{gate.limit:g}: it is mostly noise"
             for part in poor
         ]
     return [gate_text(gate)]
@@ -203,6 +204,12 @@ def _dead_text(part: PartFigure) -> str:
         return f"{part_name(part)} is dead: it is not finite where the baseline is"
     ratio = 0.0 if part.variance_ratio is None else part.variance_ratio
     return f"{part_name(part)} is dead: its variance is {ratio:.2g} of the baseline's"
+
+
+def _of_median(part: PartFigure) -> str:
+    if not part.is_of_median:
+        return ""
+    return f" on the median sample (all together {_db(part.sqnr_db)}, as some are far louder)"
 
 
 def _db(value: float) -> str:

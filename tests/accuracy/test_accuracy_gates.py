@@ -5,13 +5,30 @@ from typing import Any
 
 import pytest
 
-from rockpress.accuracy.gates import max_latency_gate, max_size_gate, min_retention_gate
+from rockpress.accuracy.gates import (
+    max_latency_gate,
+    max_size_gate,
+    min_retention_gate,
+    standing_gates,
+)
 from rockpress.accuracy.retention import Retention
 from rockpress.core.errors import OptionError
-from rockpress.core.results.report import GateFigure
+from rockpress.core.results.part_figures import PartFigure
+from rockpress.core.results.report import FIDELITY, GateFigure
 
 GOOD = Retention(0.985, 0.975, 0.995, 1000, -0.014)
 UNDEFINED = Retention(None, None, None, 1000, -0.25)
+
+
+@pytest.mark.parametrize(
+    ("median", "value", "passed"),
+    [(None, 41.0, True), (50.0, 41.0, True), (12.0, 12.0, True), (2.9, 2.9, False)],
+)
+def test_fidelity_is_that_of_the_median_sample_where_it_is_less(
+    median: float | None, value: float, passed: bool
+) -> None:
+    part = PartFigure("y", "y", 10, 41.0, 1.0, True, median_sqnr_db=median)
+    assert standing_gates([part])[1] == GateFigure(FIDELITY, 3.0, value, passed)
 
 
 def test_retention_compares_the_estimate_or_the_lower_end() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from rockpress.accuracy.compare import Comparison, compare
 from rockpress.core.results.model_figures import LatencyFigure, ModelRow, Ratios
+from rockpress.core.results.part_figures import PartFigure
 from rockpress.core.results.report import GateFigure
 from rockpress.pipeline.check import _ratios
 from rockpress.pipeline.figures.figures_of import gate_figures
@@ -25,6 +26,20 @@ def test_unlabelled_outputs_far_from_the_baseline_are_told(
 ) -> None:
     found = result_warnings(None, replace(UNLABELLED, sqnr_db=sqnr_db), Gates())
     assert [one.code for one in found] == codes
+
+
+def test_unlabelled_outputs_are_told_to_be_far_on_the_median_sample() -> None:
+    hidden = PartFigure("y", "y", 10, 40.0, 1.0, True, median_sqnr_db=9.0)
+    comparison = replace(UNLABELLED, sqnr_db=40.0, parts=(hidden,))
+    (warning,) = (
+        one
+        for one in result_warnings(None, comparison, Gates())
+        if one.code == "retention-low-similarity"
+    )
+    assert "9.0 dB on the median sample" in warning.text
+    ranked = replace(comparison, parts=(replace(hidden, ranked=True),))
+    codes = [one.code for one in result_warnings(None, ranked, Gates())]
+    assert "retention-low-similarity" not in codes
 
 
 @pytest.mark.parametrize(("metric", "kind"), [(None, "labelled samples"), ("top1", "samples")])
