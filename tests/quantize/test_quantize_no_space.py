@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from rockpress.core.types import SampleSet
 from rockpress.quantize.integer.integer_candidates import IntegerCandidates
 from rockpress.quantize.quantize import QuantizeResult, quantize
 from rockpress.quantize.rendering.plan import Plan
-from rockpress.quantize.schemes import Candidates
 from rockpress.quantize.schemes.w4a16 import FourBitCandidates
 from rockpress.quantize.statistics.sample_subset import SampleSubset
 
@@ -83,12 +83,16 @@ def test_auto_goes_on_without_a_refit(
     ("scheme", "candidates"), [("w8a8", IntegerCandidates), ("w4a16", FourBitCandidates)]
 )
 def test_auto_goes_on_where_only_the_refit_for_the_file_has_no_space(
-    scheme: str, candidates: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: str,
+    candidates: type[IntegerCandidates | FourBitCandidates],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    final, plans = candidates.final, list[Plan]()
+    final: Callable[..., tuple[Plan, ModelProto]] = candidates.final
+    plans = list[Plan]()
 
     def final_on_a_full_disk(
-        self: Candidates, plan: Plan, more: SampleSet
+        self: IntegerCandidates | FourBitCandidates, plan: Plan, more: SampleSet
     ) -> tuple[Plan, ModelProto]:
         if not plans:
             fill(monkeypatch)
