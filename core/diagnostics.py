@@ -76,7 +76,7 @@ _BY_COST = (
     *("output-", "fusion-", "mixed-", "plan-"),
     # it is not quite what was asked for
     *("toolkit-fidelity", "toolkit-crash", "toolkit-refusal", "toolkit-plan", "pruning-"),
-    *("training-", "option-", "weight-dequantized", "model-types"),
+    *("refit-", "training-", "option-", "weight-dequantized", "model-types"),
     *("toolkit-other-version", "baseline-", "compare-"),
     # it is slower than need be, or nobody knows how slow
     *(
