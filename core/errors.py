@@ -61,6 +61,14 @@ class NotFiniteError(SamplesError):
     """What is computed from the samples is NaN or infinite."""
 
 
+class NaNSampleError(SamplesError):
+    """A sample, the ``index``-th of those that were read, gives NaN in a tensor."""
+
+    def __init__(self, message: str, hint: str = "", *, index: int = 0, tensor: str = "") -> None:
+        super().__init__(message, hint)
+        self.index, self.tensor = index, tensor
+
+
 class OptionError(RockpressError):
     """Options contradict each other, or do not fit the model or the target."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,3 +24,11 @@ class SampleSet(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Feeds]: ...
+
+
+@runtime_checkable
+class NamedSamples(SampleSet, Protocol):
+    """Samples that have names, whatever was drawn of their source and in which order."""
+
+    def name(self, index: int) -> str:
+        """Return how messages name a sample."""

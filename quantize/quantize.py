@@ -10,14 +10,20 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ..core.diagnostics import Diagnostic, option
-from ..core.errors import ModelError, NotFiniteError, SamplesError, TemporarySpaceError
+from ..core.errors import (
+    ModelError,
+    NaNSampleError,
+    NotFiniteError,
+    SamplesError,
+    TemporarySpaceError,
+)
 from ..core.files import replacing
 from ..core.graphs.graph import Graph
 from ..core.graphs.model import save_model
 from ..core.progress import SILENT, Progress
 from ..core.results.model_figures import TrainingFigure
 from ..core.training.schedule import Schedule
-from ..core.types import SampleSet
+from ..core.types import NamedSamples, SampleSet
 from .choices.names import AUTO
 from .graph_parts.weighted_layers import WeightedLayer
 from .join_notices import join_notices
@@ -101,7 +107,13 @@ def quantize(
     task = Calibration(
         model, samples, methods, symmetric, seed, progress, wide, logits, has_float16
     )
-    candidates = number_format.candidates(task)
+    try:
+        candidates = number_format.candidates(task)
+    except NaNSampleError as error:
+        if not isinstance(samples, NamedSamples):
+            raise
+        text = f"{samples.name(error.index)} gives NaN in the tensor {error.tensor!r}"
+        raise NaNSampleError(text, error.diagnostic.hint) from error
     unseen = HeldOut(model, held_out)
     refining = number_format.methods if method == AUTO else ()
     plan, broken, without_refit = _best(candidates, task, refining, unseen, metric)

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import ModelProto, ValueInfoProto
 
 from ..diagnostics import option
-from ..errors import ModelError, SamplesError
+from ..errors import ModelError, NaNSampleError, SamplesError
 from ..session import Session
 from ..trim_heap import trim_heap
 from ..types import Array
@@ -81,13 +81,18 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
 
 
 def lowest_of(values: Array, name: str, index: int) -> float:
-    """Return the lowest value of a tensor on a sample, 0 of none. Raises SamplesError for NaN."""
+    """Return the lowest value of a tensor on a sample, 0 of none.
+
+    Raises NaNSampleError.
+    """
     lowest = float(values.min()) if values.size else 0.0
     if np.isnan(lowest):
         scaling = f"{option('mean')} and {option('std')}"
-        raise SamplesError(
+        raise NaNSampleError(
             f"sample {index} gives NaN in the tensor {name!r}",
             f"look at the sample, at {scaling}, and whether the model itself gives NaN",
+            index=index,
+            tensor=name,
         )
     return lowest
 

@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from graphs import model_of, random_feeds
-from rockpress.core.errors import NotFiniteError
+from rockpress.core.errors import NaNSampleError, NotFiniteError
 from rockpress.core.graphs.model import load_model
 from rockpress.core.session import Session
 from rockpress.pipeline.quantize_file import quantize_file
@@ -26,6 +26,7 @@ from rockpress.quantize.trials.method_selection import MethodTrial, TaskMetric, 
 from samples import save_feeds
 
 NET = "(float[1,3,8,8] x) => (float y) { a = Conv (x, w, b) r = Relu (a) y = Conv (r, v, c) }"
+NAN_NET = "(float[1,4] x) => (float y) { r = Sqrt (x) y = MatMul (r, w) }"
 SHAPES = {"w": (8, 3, 1, 1), "b": (8,), "v": (4, 8, 1, 1), "c": (4,)}
 
 
@@ -163,3 +164,19 @@ def test_a_plan_whose_outputs_are_not_finite_loses(
     choice = pruner.prune(Budget("macs", 0.4), tmp_path / "p.onnx").choice
     assert choice is not None and len(choice.values) > 1
     assert choice.values[choice.plan] == 0.5
+
+
+def test_a_sample_that_gives_nan_has_the_name_of_its_file(tmp_path: Path) -> None:
+    """Auto holds a fifth out, and a count draws some: its place among the rest is no name."""
+    model = model_of(NAN_NET, {"w": (4, 3)}, prepared=False)
+    onnx.save(model, tmp_path / "m.onnx")
+    values = np.full((30, 1, 4), 0.5, np.float32)
+    values[17] = -1
+    np.save(tmp_path / "calib.npy", values[:, 0])
+    recipe = make_recipe(tmp_path / "m.onnx", calib=tmp_path / "calib.npy")
+    for method, count in (("auto", 30), ("min-max", 30), ("min-max", 29)):
+        with pytest.raises(NaNSampleError, match=r"calib\.npy\[17\] gives NaN in the tensor"):
+            quantize_file(
+                recipe.with_options(method=method, mixed="off", calib_count=count),
+                tmp_path / "q.onnx",
+            )
