@@ -33,6 +33,7 @@ _MEND_INT8 = (
     f"with {option('outputs')}"
 )
 _MEND_BOARD = "first see why the board computes something else than the simulator (board-differs)"
+_HALF = 0.5  # of the predictions
 _FEWEST = 4  # calibration samples below which a single command says so
 
 
@@ -192,17 +193,31 @@ def _indistinct(comparison: Comparison, labelled: str = option("eval")) -> Itera
         )
 
 
+def _is_mostly_other(comparison: Comparison) -> bool:
+    """Return whether even the upper end of the agreement's interval is less than half."""
+    agreed = comparison.agreement
+    return agreed is not None and proportion_interval(agreed, comparison.samples)[1] < _HALF
+
+
 def _low_similarity(comparison: Comparison, labelled: str = option("eval")) -> Iterator[Diagnostic]:
     """Without labels nothing else would say that the outputs are farther off than usual."""
     medians = [part for part in comparison.parts if part.is_judged and part.is_of_median]
     median = min((part.closeness_db for part in medians), default=math.inf)
     least = min(comparison.sqnr_db, median)
-    if comparison.metric is not None or least >= USUAL_INT8.low_db:
+    if comparison.metric is not None:
         return
     which = " on the median sample" if median < comparison.sqnr_db else ""
+    if least < USUAL_INT8.low_db:
+        text = (
+            f"the outputs are farther from the baseline's than usual: {least:.1f} dB{which}, "
+            f"where {USUAL_INT8}"
+        )
+    elif _is_mostly_other(comparison):
+        text = "most predictions are not the baseline's"
+    else:
+        return
     yield Diagnostic(
         "retention-low-similarity",
-        f"the outputs are farther from the baseline's than usual: {least:.1f} dB{which}, "
-        f"where {USUAL_INT8}",
+        text,
         f"measure with labelled samples ({labelled}), and check that the samples are typical",
     )

@@ -28,6 +28,19 @@ def test_unlabelled_outputs_far_from_the_baseline_are_told(
     assert [one.code for one in found] == codes
 
 
+@pytest.mark.parametrize(("agreement", "is_doubted"), [(0.25, True), (0.45, False), (None, False)])
+def test_unlabelled_outputs_most_of_which_predict_something_else(
+    agreement: float | None, is_doubted: bool
+) -> None:
+    comparison = replace(UNLABELLED, sqnr_db=40.0, agreement=agreement, samples=64)
+    texts = [
+        one.text
+        for one in result_warnings(None, comparison, Gates())
+        if one.code == "retention-low-similarity"
+    ]
+    assert texts == ["most predictions are not the baseline's"] * is_doubted
+
+
 def test_unlabelled_outputs_are_told_to_be_far_on_the_median_sample() -> None:
     hidden = PartFigure("y", "y", 10, 40.0, 1.0, True, median_sqnr_db=9.0)
     comparison = replace(UNLABELLED, sqnr_db=40.0, parts=(hidden,))
