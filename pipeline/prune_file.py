@@ -41,7 +41,7 @@ def prune_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> Pru
     progress.stage("prune")
     for warning in pruning_warnings(calib):
         progress.warn(warning)
-    logits = logits_at_end(recipe.model, recipe.shape)
+    logits = logits_at_end(ready, recipe.shape)
     pruning = Pruning(prune_task(ready.model, calib, recipe, target, logits), progress)
     with staging(output.parent) as folder:
         staged = folder / output.name

@@ -75,7 +75,7 @@ def quantize_file(recipe: Recipe, output: Path, progress: Progress = SILENT) -> 
     require_output(output, ".onnx", recipe.model)
     ready, calib, sample_warnings = open_calibrated(recipe, "quantization", progress)
     progress.stage("quantize")
-    logits = logits_at_end(recipe.model, recipe.shape)
+    logits = logits_at_end(ready, recipe.shape)
     model = ready.model
     del ready  # which has the model as it was, too
     task = quantize_task(model, calib, recipe, target, logits)

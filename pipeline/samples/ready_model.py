@@ -182,15 +182,15 @@ def ready_candidate(path: Path, options: ModelOptions) -> ReadyModel:
     return ready_model(path, replace(options, constant=left))
 
 
-def logits_at_end(path: Path, options: ModelOptions) -> tuple[str, ...]:
+def logits_at_end(ready: ReadyModel, options: ModelOptions) -> tuple[str, ...]:
     """Return those of the outputs that a model is ended at which else only a Sigmoid would read.
 
     The host computes their scores then. Of a model that came ended at its maps they are told by
     their form. Raises ModelError or OptionError.
     """
     if not options.outputs:
-        return raw_class_maps(ready_model(path, options).model)
-    graph = Graph(ready_model(path, replace(options, outputs=())).model)
+        return raw_class_maps(ready.model)
+    graph = Graph(ready_model(ready.path, replace(options, outputs=())).model)
     return tuple(name for name in options.outputs if set(last_readers(graph, name)) == {"Sigmoid"})
 
 

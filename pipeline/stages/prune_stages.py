@@ -50,7 +50,7 @@ class Prune(Stage):
         return f"{budget}{drop}recover by {options.recover}, {with_calibration(run)}"
 
     def make(self, run: TargetRun, progress: Progress) -> None:
-        logits = logits_at_end(run.recipe.model, run.recipe.shape)
+        logits = logits_at_end(run.ready, run.recipe.shape)
         task = prune_task(run.ready.model, run.calib, run.recipe, run.target, logits)
         pruning = cache(lambda: Pruning(task, progress))  # scored once, and only where it is cut
 

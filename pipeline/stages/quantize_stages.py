@@ -44,7 +44,7 @@ class Quantize(Stage):
 
     def make(self, run: TargetRun, progress: Progress) -> None:
         output, plan = run.path(".intended.onnx"), run.path(".plan.toml")
-        logits = logits_at_end(run.recipe.model, run.recipe.shape)
+        logits = logits_at_end(run.ready, run.recipe.shape)
         task = quantize_task(run.model, run.calib, run.recipe, run.target, logits)
 
         def compute(folder: Path) -> QuantizeResult:

@@ -15,7 +15,7 @@ from rockpress.pipeline.options.sample_options import ModelOptions
 from rockpress.pipeline.quantize_file import Quantized, quantize_file
 from rockpress.pipeline.recipes.recipe import make_recipe
 from rockpress.pipeline.recognition.raw_logits import raw_class_maps
-from rockpress.pipeline.samples.ready_model import logits_at_end
+from rockpress.pipeline.samples.ready_model import logits_at_end, ready_model
 from samples import save_feeds
 
 HEADS = ("b0", "c0", "b1", "c1")
@@ -36,10 +36,14 @@ def quantized_at(model: Path, *outputs: str) -> Quantized:
 
 
 def test_the_classes_of_a_head_are_logits_and_its_boxes_are_not(model: Path) -> None:
-    assert logits_at_end(model, ModelOptions(outputs=HEADS)) == ("c0", "c1")
-    assert logits_at_end(model, ModelOptions(outputs=("levels",))) == ()
-    assert logits_at_end(model, ModelOptions(outputs=("scores",))) == ()
-    assert logits_at_end(model, ModelOptions()) == ()
+    for outputs, expected in (
+        (HEADS, ("c0", "c1")),
+        (("levels",), ()),
+        (("scores",), ()),
+        ((), ()),
+    ):
+        options = ModelOptions(outputs=outputs)
+        assert logits_at_end(ready_model(model, options), options) == expected
 
 
 def test_their_scores_are_not_capped_by_what_was_seen(model: Path) -> None:
@@ -82,7 +86,7 @@ def test_maps_of_classes_are_told_by_their_form(
 ) -> None:
     assert raw_class_maps(model) == expected
     onnx.save(model, tmp_path / "m.onnx")
-    assert logits_at_end(tmp_path / "m.onnx", ModelOptions()) == expected
+    assert logits_at_end(ready_model(tmp_path / "m.onnx"), ModelOptions()) == expected
 
 
 def test_scores_of_a_model_that_came_so_are_not_capped_either(tmp_path: Path) -> None:
