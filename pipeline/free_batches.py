@@ -22,11 +22,11 @@ def note_free_batches(recipe: Recipe, verb: str, progress: Progress) -> None:
     if verb not in _WRITING:
         return
     with suppress(ModelError):  # whoever loads it says more
-        given = recipe.shape.largest.keys() | recipe.shape.constant.keys()
+        fixed = recipe.shape.largest.keys() | recipe.shape.constant.keys()
         free = {
             name: shape
             for name, shape in input_shapes_of(parse_model(recipe.model)).items()
-            if shape[:1] == (None,) and name not in given
+            if shape[:1] == (None,) and name not in fixed
         }
         if free:
             progress.note(render(_text(free)))

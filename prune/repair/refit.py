@@ -164,9 +164,9 @@ class LayerRefitter:
         parts, has_bias = self._moments(task), bool(task.layer.bias)
         strength = chosen_ridge(parts, self._matrix(task), has_bias=has_bias)
         matrix, _ = solve(parts.whole, self._matrix(task), has_bias=has_bias, strength=strength)
-        found = self._moments(task, self._drawn_by_score(task)).whole
+        by_score = self._moments(task, self._drawn_by_score(task)).whole
         self._drop(task.target)
-        self.put(task.layer, *solve(found, matrix, has_bias=has_bias, strength=_SCORE_RIDGE))
+        self.put(task.layer, *solve(by_score, matrix, has_bias=has_bias, strength=_SCORE_RIDGE))
 
     def _run_to(self, task: RefitTask) -> None:
         self._teacher.run_until(self._producer[task.target] + 1)

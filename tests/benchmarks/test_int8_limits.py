@@ -41,7 +41,7 @@ def test_each_part_alone_is_nearer_than_both(tmp_path: Path) -> None:
     decibels = {}
     for name, part in parts.items():
         session = Session(part, optimise=False)
-        found = [session.run(feeds)[0] for feeds in samples]
-        decibels[name] = sqnr_db([np.stack(expected)], [np.stack(found)])
+        outputs = [session.run(feeds)[0] for feeds in samples]
+        decibels[name] = sqnr_db([np.stack(expected)], [np.stack(outputs)])
     assert 20 < decibels["both"] < min(decibels["weights"], decibels["activations"])
     assert decibels["neither"] > 90

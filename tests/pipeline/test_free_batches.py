@@ -40,9 +40,9 @@ def written(path: Path, text: str) -> Path:
 
 
 def notes(model: Path, verb: str = "quantize", **options: Any) -> list[str]:
-    told = Notes()
-    fill_recipe(make_recipe(model, **options), verb, told)
-    return told.texts
+    progress = Notes()
+    fill_recipe(make_recipe(model, **options), verb, progress)
+    return progress.texts
 
 
 @pytest.mark.parametrize("verb", ["run", "prune", "quantize", "convert", "tune"])
@@ -63,11 +63,12 @@ def test_several_inputs_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_nothing_is_told_of_what_was_given_or_of_what_is_only_read(tmp_path: Path) -> None:
-    one, two = written(tmp_path / "1.onnx", ONE), written(tmp_path / "2.onnx", TWO)
+    image, pair = written(tmp_path / "1.onnx", ONE), written(tmp_path / "2.onnx", TWO)
     assert notes(written(tmp_path / "3.onnx", FIXED)) == []
-    assert notes(one, input={"x": (1, 3, 8, 8)}) == notes(one, input={"x": (2, 3, 8, 8)}) == []
-    assert notes(two, input={"x": (1, 4)}, constant={"t": 1.0}) == []
-    assert notes(one, "check") == notes(one, "predict") == []
+    assert notes(image, input={"x": (1, 3, 8, 8)}) == []
+    assert notes(image, input={"x": (2, 3, 8, 8)}) == []
+    assert notes(pair, input={"x": (1, 4)}, constant={"t": 1.0}) == []
+    assert notes(image, "check") == notes(image, "predict") == []
 
 
 def test_the_command_line_says_it_once(tmp_path: Path, rockpress: Run) -> None:

@@ -38,10 +38,10 @@ def test_what_is_written_names_its_original(
     pruned, quantized = tmp_path / "p.onnx", tmp_path / "q.onnx"
     prune_file(make_recipe(model=small_cnn, calib=samples, prune="macs=-20%"), pruned)
     quantize_file(make_recipe(model=pruned, calib=samples, **options), quantized)
-    for made in (pruned, quantized):
-        ready = ready_model(made)
-        assert noted_origin(onnx.load(made)) == noted_origin(ready.model) == digest
-        assert ready.digests == {"source": model_digest(made), "origin": digest}
+    for written in (pruned, quantized):
+        ready = ready_model(written)
+        assert noted_origin(onnx.load(written)) == noted_origin(ready.model) == digest
+        assert ready.digests == {"source": model_digest(written), "origin": digest}
     assert ready_model(small_cnn).digests == {"source": digest, "origin": digest}
     assert noted_origin(load_model(small_cnn)) is None  # the user's own file stays as it was
 
@@ -50,14 +50,14 @@ def test_of_what_was_quantized_elsewhere_nothing_is_known(
     small_cnn: Path, samples: Path, tmp_path: Path
 ) -> None:
     for options in ({}, {"scheme": "w4a16", "target": "rk3576"}):
-        made = tmp_path / "q.onnx"
-        quantize_file(make_recipe(model=small_cnn, calib=samples, **options), made)
-        model = onnx.load(made)
+        written = tmp_path / "q.onnx"
+        quantize_file(make_recipe(model=small_cnn, calib=samples, **options), written)
+        model = onnx.load(written)
         others = [entry for entry in model.metadata_props if entry.key != "rockpress.origin"]
         del model.metadata_props[:]
         model.metadata_props.extend(others)
-        onnx.save(model, made)
-        assert ready_model(made).digests == {"source": model_digest(made)}
+        onnx.save(model, written)
+        assert ready_model(written).digests == {"source": model_digest(written)}
 
 
 def test_a_note_is_a_digest_and_the_only_one() -> None:

@@ -39,6 +39,7 @@ from rockpress.prune.search.width_candidates import (
     layer_moments,
     measured_widths,
 )
+from samples import frames_with_objects
 
 
 def conv(attributes: str, shape: str, *weight: int) -> tuple[str, Weights]:
@@ -412,15 +413,6 @@ def test_a_shared_weight_is_refitted_for_all_that_use_it(operator: str) -> None:
             np.testing.assert_allclose(found[name], bias, rtol=1e-4, atol=1e-5)
 
 
-def frames(count: int, seed: int) -> Samples:
-    """Return noise, and in every fourth sample a few pixels where both channels are large."""
-    random = np.random.default_rng(seed)
-    made = random.standard_normal((count, 2, 16, 16)).astype(np.float32)
-    for frame in made[::4]:
-        frame[:, random.integers(16, size=4), random.integers(16, size=4)] += 7
-    return [{"x": frame[None]} for frame in made]
-
-
 def test_scores_are_repaired_where_something_is_found() -> None:
     """The channel that is cut tells nothing but where something is found."""
     model = model_of(
@@ -442,8 +434,11 @@ def test_scores_are_repaired_where_something_is_found() -> None:
 
     def lost(logits: tuple[str, ...]) -> float:
         """Return by how much logits are too small where the original finds something."""
-        repaired = refit(teacher, cut, frames(40, 1), seed=0, logits=logits)
-        pairs = [[Session(each).run(x)[1] for each in (model, repaired)] for x in frames(40, 2)]
+        repaired = refit(teacher, cut, frames_with_objects(40, 1), seed=0, logits=logits)
+        pairs = [
+            [Session(each).run(x)[1] for each in (model, repaired)]
+            for x in frames_with_objects(40, 2)
+        ]
         expected, reached = np.stack(pairs, axis=1)
         return float((expected - reached)[expected > -1].mean())
 

@@ -24,6 +24,7 @@ from rockpress.quantize.rendering.rounding import Rounded, with_rounded_weights
 from rockpress.quantize.schemes.w4a16 import LIMIT
 from rockpress.quantize.statistics.sample_subset import SampleSubset
 from rockpress.quantize.statistics.tensor_statistics import InputMoments
+from samples import frames_with_objects
 
 
 def layers_of(model: ModelProto) -> dict[str, WeightedLayer]:
@@ -255,15 +256,6 @@ HEAD = (
 ONE = np.ones((1, 1, 1, 1))
 
 
-def frames(count: int, seed: int) -> Samples:
-    """Return noise, and in every fourth sample a few pixels where both channels are large."""
-    random = np.random.default_rng(seed)
-    made = random.standard_normal((count, 2, 16, 16)).astype(np.float32)
-    for frame in made[::4]:
-        frame[:, random.integers(16, size=4), random.integers(16, size=4)] += 7
-    return [{"x": frame[None]} for frame in made]
-
-
 def test_every_sample_is_drawn_from() -> None:
     empty, found = np.full((2, 40), -60.0), np.full((2, 40), 3.0)
     drawn = positions_by_score([empty, found, empty + 1], np.random.default_rng(0))
@@ -278,8 +270,13 @@ def test_scores_stay_where_something_is_found() -> None:
 
     def lost(logits: tuple[str, ...]) -> float:
         """Return by how much logits are too small where the float network finds something."""
-        rounded = refitted_model(model, layers, frames(40, 1), crude, logits=logits, seed=0)
-        pairs = [[Session(each).run(x)[1] for each in (model, rounded)] for x in frames(40, 2)]
+        rounded = refitted_model(
+            model, layers, frames_with_objects(40, 1), crude, logits=logits, seed=0
+        )
+        pairs = [
+            [Session(each).run(x)[1] for each in (model, rounded)]
+            for x in frames_with_objects(40, 2)
+        ]
         expected, reached = np.stack(pairs, axis=1)
         return float((expected - reached)[expected > -1].mean())
 

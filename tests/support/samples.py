@@ -23,6 +23,15 @@ def pixels(*shape: int, seed: int | np.random.Generator = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def frames_with_objects(count: int, seed: int) -> list[dict[str, Array]]:
+    """Return noise, and in every fourth sample a few pixels where both channels are large."""
+    random = np.random.default_rng(seed)
+    frames = random.standard_normal((count, 2, 16, 16)).astype(np.float32)
+    for frame in frames[::4]:
+        frame[:, random.integers(16, size=4), random.integers(16, size=4)] += 7
+    return [{"x": frame[None]} for frame in frames]
+
+
 def save_images(folder: Path, images: Iterable[Array]) -> Path:
     """Write images as 0.png, 1.png ... into a folder that is made; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
